@@ -1,0 +1,188 @@
+"""Settings. Everything a person may want to change is an environment variable (README)."""
+
+import os
+import secrets
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+
+import dj_database_url
+from csp.constants import NONE, SELF
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+DATA_DIR = Path(os.environ.get("OPENBOOK_DATA") or BASE_DIR / "var").resolve()
+DATA_DIR.mkdir(parents=True, exist_ok=True)
+
+HOST = os.environ.get("HOST") or "localhost"
+PORT = int(os.environ.get("PORT") or 8000)
+
+
+def _kept_secret(path: Path) -> str:
+    """The secret key: made once, kept beside the data, readable by its owner only."""
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        mine = path.with_name(f"{path.name}.{os.getpid()}")
+        mine.touch(mode=0o600)
+        mine.write_text(secrets.token_urlsafe(50))
+        try:
+            os.link(mine, path)  # fails where another process was first: then its key holds
+        except FileExistsError:
+            pass
+        finally:
+            mine.unlink()
+        return path.read_text().strip()
+
+
+def _socket_path(path: Path) -> Path:
+    """A Unix socket's path holds about 100 bytes; a longer one moves to the temporary folder."""
+    if len(os.fsencode(path)) <= 100:
+        return path
+    digest = sha256(os.fsencode(path)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"openbook-{digest}.sock"
+
+
+SECRET_KEY = _kept_secret(DATA_DIR / "secret_key")
+DEBUG = os.environ.get("OPENBOOK_DEBUG") == "1"
+ALLOWED_HOSTS = [
+    "localhost",
+    "127.0.0.1",
+    "[::1]",
+    HOST,
+    *[host.strip() for host in os.environ.get("OPENBOOK_HOSTS", "").split(",") if host.strip()],
+]
+# Behind TLS (Caddy, README) the browser's origin is https://NAME.
+CSRF_TRUSTED_ORIGINS = [
+    f"https://{host}" for host in ALLOWED_HOSTS if host not in ("127.0.0.1", "[::1]", "*")
+]
+
+INSTALLED_APPS = [
+    "config",
+    "lessons",
+    "tutor",
+    "quant",
+    "django_htmx",
+    "csp",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "site" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {
+    "default": dj_database_url.parse(
+        os.environ.get("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'openbook.sqlite3'}",
+        conn_health_checks=True,
+    )
+}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # Web and worker both write: readers never wait, writers queue instead of failing.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "site" / "static"]
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "config.storage.StaticStorage"},
+}
+MEDIA_ROOT = DATA_DIR / "uploads"
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Plain HTTP on this machine is the normal case; TLS in front turns these on.
+OPENBOOK_TLS = os.environ.get("OPENBOOK_TLS") == "1"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = OPENBOOK_TLS
+CSRF_COOKIE_SAMESITE = SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "worker-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
+# The processes (README, "What runs")
+REDIS_SOCKET = _socket_path(DATA_DIR / "redis.sock")
+REDIS_URL = os.environ.get("REDIS_URL") or f"unix://{REDIS_SOCKET}"
+ENGINE_PORT = int(os.environ.get("ENGINE_PORT") or PORT + 1)
+ENGINE_URL = f"http://127.0.0.1:{ENGINE_PORT}"
+# Any OpenAI-compatible server in place of our chat model; embeddings stay ours.
+TUTOR_URL = os.environ.get("TUTOR_URL", "").rstrip("/")
+TUTOR_KEY = os.environ.get("TUTOR_KEY", "")
+TUTOR_MODEL = os.environ.get("TUTOR_MODEL") or "smollm2-135m-instruct"
+
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_TASK_IGNORE_RESULT = True  # results live in the database
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+MODELS_DIR = DATA_DIR / "models"
+LESSONS_DIR = BASE_DIR / "lessons" / "content"
+# quant knows no lessons: it asks these, by name, for text and questions to measure with.
+QUANT_TEXT_PROVIDER = "lessons.evals.lesson_text"
+QUANT_TASK_PROVIDER = "lessons.evals.quiz_tasks"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {name: {"level": "INFO"} for name in ("config", "lessons", "tutor", "quant")},
+}
