@@ -8,13 +8,22 @@ from pathlib import Path
 
 import dj_database_url
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 DATA_DIR = Path(os.environ.get("OPENBOOK_DATA") or BASE_DIR / "var").resolve()
 DATA_DIR.mkdir(parents=True, exist_ok=True)
 
+
+def _port(name: str, default: int) -> int:
+    value = os.environ.get(name) or str(default)
+    if not value.isdecimal() or not 0 < int(value) < 65536:
+        raise ImproperlyConfigured(f"{name}={value} is not a port: use a number from 1 to 65535.")
+    return int(value)
+
+
 HOST = os.environ.get("HOST") or "localhost"
-PORT = int(os.environ.get("PORT") or 8000)
+PORT = _port("PORT", 8000)
 
 
 def _kept_secret(path: Path) -> str:
@@ -135,7 +144,15 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # Plain HTTP on this machine is the normal case; TLS in front turns these on.
 OPENBOOK_TLS = os.environ.get("OPENBOOK_TLS") == "1"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = OPENBOOK_TLS
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = OPENBOOK_TLS
+SECURE_HSTS_SECONDS = 31_536_000 if OPENBOOK_TLS else 0
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # HSTS for subdomains: they are not ours to decide about
+    "security.W021",  # and neither is the preload list
+]
+if not OPENBOOK_TLS:
+    # No TLS on one's own machine: no HSTS, no redirect to it, no cookies that only it carries.
+    SILENCED_SYSTEM_CHECKS += ["security.W004", "security.W008", "security.W012", "security.W016"]
 CSRF_COOKIE_SAMESITE = SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
@@ -158,7 +175,7 @@ CONTENT_SECURITY_POLICY = {
 # The processes (README, "What runs")
 REDIS_SOCKET = _socket_path(DATA_DIR / "redis.sock")
 REDIS_URL = os.environ.get("REDIS_URL") or f"unix://{REDIS_SOCKET}"
-ENGINE_PORT = int(os.environ.get("ENGINE_PORT") or PORT + 1)
+ENGINE_PORT = _port("ENGINE_PORT", PORT % 65535 + 1)
 ENGINE_URL = f"http://127.0.0.1:{ENGINE_PORT}"
 # Any OpenAI-compatible server in place of our chat model; embeddings stay ours.
 TUTOR_URL = os.environ.get("TUTOR_URL", "").rstrip("/")

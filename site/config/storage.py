@@ -4,7 +4,11 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 class StaticStorage(CompressedManifestStaticFilesStorage):
     """Hashed names, Brotli and gzip beside each file.
 
-    ES modules import each other by plain relative paths, so those are rewritten too.
+    Our modules import each other by relative paths, so those get hashed names too; packages'
+    scripts are left alone (a comment in one of them reads like an import).
     """
 
-    support_js_module_import_aggregation = True
+    patterns = (
+        *CompressedManifestStaticFilesStorage.patterns,
+        ("js/*.js", CompressedManifestStaticFilesStorage._js_module_import_aggregation_patterns[1]),
+    )
