@@ -111,12 +111,13 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {
-    "default": dj_database_url.parse(
-        os.environ.get("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'openbook.sqlite3'}",
-        conn_health_checks=True,
-    )
-}
+DATABASE_URL = os.environ.get("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'openbook.sqlite3'}"
+try:
+    DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_health_checks=True)}
+except ValueError as error:
+    raise ImproperlyConfigured(
+        "DATABASE_URL must look like postgres://USER:PASSWORD@HOST:5432/NAME, or be left out."
+    ) from error
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Web and worker both write: readers never wait, writers queue instead of failing.
     DATABASES["default"]["OPTIONS"] = {
