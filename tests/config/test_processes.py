@@ -26,9 +26,12 @@ def test_an_unknown_host_is_explained():
 
 def test_two_with_the_same_data_are_refused(settings, tmp_path):
     settings.DATA_DIR = tmp_path
-    with processes.only_one(), pytest.raises(processes.CannotStart, match="already runs"):
-        with processes.only_one():
-            pass
+    with (
+        processes.only_one(),
+        pytest.raises(processes.CannotStart, match="already runs"),
+        processes.only_one(),
+    ):
+        pass
 
 
 def test_our_own_redis_starts_only_without_redis_url(monkeypatch):
