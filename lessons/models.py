@@ -1,5 +1,10 @@
-"""What load_lessons stores. Nothing here is edited by hand: files in lessons/content are."""
+"""Lessons as load_lessons stores them (nobody edits these: files in lessons/content are edited),
+and learners' progress as their browsers send it.
+"""
 
+import uuid
+
+from django.conf import settings
 from django.db import models
 
 
@@ -92,3 +97,48 @@ class Related(models.Model):
 
     def __str__(self) -> str:
         return f"{self.lesson_id} → {self.to_id}"
+
+
+class ProgressLog(models.Model):
+    """One learner's list of events. Its row is the lock under which numbers are given out."""
+
+    owner = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="progress_log"
+    )
+    head = models.BigIntegerField(default=0, help_text="the number of the newest event")
+    # New after a restore: browsers then offer everything again instead of trusting old cursors.
+    key = models.UUIDField(default=uuid.uuid4)
+
+    def __str__(self) -> str:
+        return f"{self.owner_id}: {self.head} events"
+
+
+class ProgressEvent(models.Model):
+    """One event as it came in. `number` is the server's cursor, per learner."""
+
+    log = models.ForeignKey(ProgressLog, on_delete=models.CASCADE, related_name="events")
+    number = models.BigIntegerField()
+    event_id = models.UUIDField()
+    type = models.CharField(max_length=20)
+    lesson = models.CharField(max_length=200)
+    at = models.CharField(max_length=40, help_text="as written")
+    instant = models.DateTimeField()
+    data = models.TextField(help_text="JSON text: any string is safe in any database")
+
+    class Meta:
+        ordering = ("number",)
+        constraints = (
+            models.UniqueConstraint(fields=("log", "number"), name="event_number_once"),
+            models.UniqueConstraint(fields=("log", "event_id"), name="event_id_once"),
+        )
+        indexes = (
+            models.Index(fields=("log", "lesson", "instant"), name="event_by_lesson"),
+            models.Index(
+                fields=("log", "lesson"),
+                condition=models.Q(type="progress.erased"),
+                name="event_erasures",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.number}: {self.type} {self.lesson}"

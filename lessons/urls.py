@@ -1,3 +1,7 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from lessons import progress_views
+
+urlpatterns = [
+    path("progress/sync", progress_views.progress_sync, name="progress_sync"),
+]

@@ -1,0 +1,201 @@
+"""Keeping learners' events: the server's half of the sync contract."""
+
+import json
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Max, Q, QuerySet
+
+from lessons import events
+from lessons.events import EVERYTHING, Event, Malformed, Reach
+from lessons.models import ProgressEvent, ProgressLog
+
+MAX_EVENTS = 1000
+MAX_BYTES = 1_048_576
+MAX_CURSOR = 2**63 - 1
+
+
+class BadRequest(ValueError):
+    """The request as a whole makes no sense; its text says why."""
+
+
+class TooLarge(ValueError):
+    """More than one request may carry."""
+
+
+@dataclass(frozen=True)
+class Request:
+    device: str
+    cursor: int
+    events: list[Event]
+    rejected: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    cursor: int
+    events: list[Event]
+    rejected: list[dict[str, Any]]
+    log: str
+    more: bool
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "cursor": self.cursor,
+            "events": [event.as_json() for event in self.events],
+            "rejected": self.rejected,
+            "log": self.log,
+            "more": self.more,
+        }
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def parse_json(body: bytes) -> object:
+    """Strict JSON: no NaN, no endless nesting.
+
+    Raises:
+        TooLarge, BadRequest
+    """
+    if len(body) > MAX_BYTES:
+        raise TooLarge(f"at most {MAX_BYTES} bytes in one request")
+    try:
+        return json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest("the body is not JSON") from error
+
+
+def parse_request(body: bytes) -> Request:
+    """Raises: TooLarge, BadRequest"""
+    raw = parse_json(body)
+    if not isinstance(raw, dict):
+        raise BadRequest("the body must be an object")
+    device, cursor, sent = raw.get("device"), raw.get("cursor", 0), raw.get("events", [])
+    if not isinstance(device, str) or not events.UUID_TEXT.fullmatch(device):
+        raise BadRequest("device must be a UUID")
+    if isinstance(cursor, bool) or not isinstance(cursor, int) or not 0 <= cursor <= MAX_CURSOR:
+        raise BadRequest("cursor must be a whole number, 0 or more")
+    if not isinstance(sent, list):
+        raise BadRequest("events must be a list")
+    if len(sent) > MAX_EVENTS:
+        raise TooLarge(f"at most {MAX_EVENTS} events in one request")
+    good, rejected = parse_events(sent)
+    return Request(device, cursor, good, rejected)
+
+
+def parse_events(sent: Iterable[object]) -> tuple[list[Event], list[dict[str, Any]]]:
+    """The good events, each id once, and why the others are not."""
+    good: dict[str, Event] = {}
+    rejected = []
+    for raw in sent:
+        try:
+            event = events.parse(raw)
+        except Malformed as error:
+            name = raw.get("id") if isinstance(raw, dict) else None
+            name = name[:80] if isinstance(name, str) else None
+            rejected.append({"id": name, "reason": str(error)})
+        else:
+            good.setdefault(event.id, event)
+    return list(good.values()), rejected
+
+
+def sync(owner: User, request: Request) -> Answer:
+    """Keep what is new, answer what the device has not seen: one page of at most MAX_EVENTS."""
+    with transaction.atomic():
+        log = _locked_log(owner)
+        _keep(log, request.events)
+        # A cursor from before a restore points past the end: then everything is offered again.
+        cursor = request.cursor if request.cursor <= log.head else 0
+        sent = [event.id for event in request.events]
+        rows = log.events.filter(number__gt=cursor).exclude(event_id__in=sent)
+        page = list(rows.order_by("number")[: MAX_EVENTS + 1])
+    more = len(page) > MAX_EVENTS
+    page = page[:MAX_EVENTS]
+    return Answer(
+        cursor=page[-1].number if more else log.head,
+        events=[_event(row) for row in page],
+        rejected=request.rejected,
+        log=str(log.key),
+        more=more,
+    )
+
+
+def keep(owner: User, new: list[Event]) -> int:
+    """Keep events from elsewhere (an import); how many were new."""
+    with transaction.atomic():
+        log = _locked_log(owner)
+        before = log.head
+        for start in range(0, len(new), MAX_EVENTS):
+            _keep(log, new[start : start + MAX_EVENTS])
+        return log.head - before
+
+
+def events_of(owner: User) -> list[Event]:
+    """All of one learner's events, in the server's order."""
+    return [_event(row) for row in ProgressEvent.objects.filter(log__owner=owner)]
+
+
+def _locked_log(owner: User) -> ProgressLog:
+    """The learner's log, locked: numbers become visible in their order, so no cursor skips one."""
+    ProgressLog.objects.get_or_create(owner=owner)
+    return ProgressLog.objects.select_for_update().get(owner=owner)
+
+
+def _keep(log: ProgressLog, new: list[Event]) -> None:
+    ids = [event.id for event in new]
+    known = set(log.events.filter(event_id__in=ids).values_list("event_id", flat=True))
+    fresh = [event for event in new if uuid.UUID(event.id) not in known]
+    if not fresh:
+        return
+    erasures = [event for event in fresh if event.type == "progress.erased"]
+    gone = _reach(log, erasures)
+    rows = [
+        _row(log, number, events.erased(event) if events.is_erased(event, gone) else event)
+        for number, event in enumerate(fresh, start=log.head + 1)
+    ]
+    ProgressEvent.objects.bulk_create(rows)
+    for lesson, instant in events.reach(erasures).items():
+        _covered(log, lesson, instant).update(data="{}")
+    log.head += len(rows)
+    log.save(update_fields=["head"])
+
+
+def _reach(log: ProgressLog, erasures: list[Event]) -> Reach:
+    """What earlier erasures and these reach, together."""
+    earlier = log.events.filter(type="progress.erased").values("lesson").annotate(Max("instant"))
+    reach = events.reach(erasures)
+    for row in earlier:
+        lesson, instant = row["lesson"], row["instant__max"]
+        reach[lesson] = max(reach.get(lesson, instant), instant)
+    return reach
+
+
+def _covered(log: ProgressLog, lesson: str, until: datetime) -> QuerySet[ProgressEvent]:
+    where = Q(instant__lte=until) & ~Q(type="progress.erased")
+    if lesson != EVERYTHING:
+        where &= Q(lesson=lesson)
+    return log.events.filter(where)
+
+
+def _row(log: ProgressLog, number: int, event: Event) -> ProgressEvent:
+    return ProgressEvent(
+        log=log,
+        number=number,
+        event_id=event.id,
+        type=event.type,
+        lesson=event.lesson,
+        at=event.at,
+        instant=event.instant,
+        data=json.dumps(event.data),
+    )
+
+
+def _event(row: ProgressEvent) -> Event:
+    return Event(str(row.event_id), row.type, row.lesson, row.at, row.instant, json.loads(row.data))
