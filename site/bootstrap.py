@@ -9,6 +9,7 @@ Each part is skipped when it is already done. The full output of pip goes to .ve
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -100,11 +101,8 @@ def why_pip_failed():
 
 
 def installed_llama():
-    wanted = next(
-        line.split("#")[0].strip().partition("==")[2]
-        for line in (ROOT / "requirements.txt").read_text().splitlines()
-        if line.startswith("llama-cpp-python")
-    )
+    text = (ROOT / "requirements.txt").read_text()
+    wanted = re.search(r"^llama-cpp-python==([\w.]+)", text, re.MULTILINE).group(1)
     return any(VENV.glob(f"lib/python3*/site-packages/llama_cpp_python-{wanted}.dist-info"))
 
 

@@ -59,3 +59,14 @@ def test_a_data_folder_that_cannot_be_written_names_the_setting(bootstrap, monke
     monkeypatch.setenv("OPENBOOK_DATA", "/proc/openbook")
     with pytest.raises(SystemExit, match="Set OPENBOOK_DATA to another folder"):
         bootstrap.need_data_folder()
+
+
+def test_llama_cpp_is_known_to_be_built_already(bootstrap):
+    packages = bootstrap.VENV / "lib" / "python3.11" / "site-packages"
+    assert not bootstrap.installed_llama()
+    version = "0.3.36"
+    (packages / f"llama_cpp_python-{version}.dist-info").mkdir(parents=True)
+    (bootstrap.ROOT / "requirements.txt").write_text(
+        f'llama-cpp-python=={version} ; python_version > "3"\n'
+    )
+    assert bootstrap.installed_llama()
