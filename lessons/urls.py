@@ -1,7 +1,10 @@
 from django.urls import path
 
-from lessons import progress_views
+from lessons import progress_views, views
 
 urlpatterns = [
+    path("", views.home, name="home"),
+    path("lessons/<slug:slug>/", views.lesson, name="lesson"),
+    path("lessons/<slug:slug>/quiz/", views.take_quiz, name="quiz"),
     path("progress/sync", progress_views.progress_sync, name="progress_sync"),
 ]

@@ -1,0 +1,168 @@
+"""What the home page and a lesson's page show, in a constant number of queries."""
+
+import re
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from django.db.models import Count, Q, QuerySet
+from django.utils.text import slugify
+
+from lessons.models import Lesson
+
+REQUIRED_SECTIONS = (
+    "The premise",
+    "What AI does well here",
+    "What AI cannot do",
+    "Practice this safely",
+)
+LONG = 4  # so many sections of its own, and a lesson gets a list of contents
+
+_PASSAGE_OR_MARK = re.compile(r'id="(p-\d+)"|href="#source-(\d+)"')
+CARD = ("slug", "title", "summary", "track", "topic", "minutes", "position", "source_hash")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One line of the list of sources; cited_at: the passages that rest on it."""
+
+    number: int
+    text: str
+    cited_at: list[str]
+
+
+@dataclass(frozen=True)
+class LessonPage:
+    lesson: Lesson
+    total: int
+    previous: Lesson | None
+    next: Lesson | None
+    related: list[Lesson]
+
+    @property
+    def contents(self) -> list[dict[str, str]]:
+        """The sections to list at the top; empty for a short lesson."""
+        sections = [heading for heading in self.lesson.headings if heading["level"] == 2]
+        own = [section for section in sections if section["title"] not in REQUIRED_SECTIONS]
+        return sections if len(own) >= LONG else []
+
+    @property
+    def sources(self) -> list[Source]:
+        cited = _citations(self.lesson.html)
+        return [
+            Source(number, text, cited.get(number, []))
+            for number, text in enumerate(self.lesson.sources, start=1)
+        ]
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever anything that the page shows of the catalogue does."""
+        shown = [self.lesson, self.previous, self.next, *self.related]
+        parts = [f"{it.position} {it.source_hash}" if it else "-" for it in shown]
+        return sha256(f"{self.total} {' '.join(parts)}".encode()).hexdigest()[:32]
+
+
+def _citations(html: str) -> dict[int, list[str]]:
+    """Source number → anchors of the passages that its marks follow, each once, in order."""
+    found: dict[int, list[str]] = {}
+    passage = ""
+    for anchor, number in _PASSAGE_OR_MARK.findall(html):
+        passage = anchor or passage
+        if number and passage and passage not in found.setdefault(int(number), []):
+            found[int(number)].append(passage)
+    return found
+
+
+def cards() -> QuerySet[Lesson]:
+    """Lessons without their text: what a list shows."""
+    return Lesson.objects.only(*CARD)
+
+
+def lesson_page(slug: str) -> LessonPage:
+    """The lesson and its neighbours; raises Lesson.DoesNotExist. Four queries."""
+    lesson = Lesson.objects.get(slug=slug)
+    near = {
+        it.position: it
+        for it in cards().filter(position__in=(lesson.position - 1, lesson.position + 1))
+    }
+    return LessonPage(
+        lesson=lesson,
+        total=Lesson.objects.count(),
+        previous=near.get(lesson.position - 1),
+        next=near.get(lesson.position + 1),
+        related=_related(lesson),
+    )
+
+
+def _related(lesson: Lesson) -> list[Lesson]:
+    links = lesson.keep_going.select_related("to").only(*(f"to__{name}" for name in CARD))
+    return [link.to for link in links.order_by("position")[:3]]
+
+
+@dataclass(frozen=True)
+class Facet:
+    """One value that the home page can be narrowed to."""
+
+    name: str
+    slug: str
+    count: int
+
+
+@dataclass
+class Home:
+    """The catalogue, narrowed to a track and a topic where asked."""
+
+    groups: list[tuple[str, list[tuple[str, list[Lesson]]]]] = field(default_factory=list)
+    tracks: list[Facet] = field(default_factory=list)
+    topics: list[Facet] = field(default_factory=list)
+    track: Facet | None = None
+    topic: Facet | None = None
+    total: int = 0
+    shown: int = 0
+
+
+def home(track: str = "", topic: str = "") -> Home:
+    """Tracks → topics → lessons in the catalogue's order. An unknown track or topic narrows
+    nothing. Two queries."""
+    page = Home()
+    counts = list(
+        Lesson.objects.order_by()
+        .values_list("track", "track_slug", "topic")
+        .annotate(lessons=Count("id"))
+        .order_by("track_slug", "topic")
+    )
+    page.total = sum(count for *_, count in counts)
+    page.tracks = _facets([(name, slug, count) for name, slug, _, count in counts])
+    page.track = next((it for it in page.tracks if it.slug == track), None)
+    page.topics = _facets(
+        [
+            (name, slugify(name), count)
+            for _, track_slug, name, count in counts
+            if page.track is None or track_slug == page.track.slug
+        ]
+    )
+    page.topic = next((it for it in page.topics if it.slug == topic), None)
+    wanted = Q()
+    if page.track:
+        wanted &= Q(track_slug=page.track.slug)
+    if page.topic:
+        wanted &= Q(topic=page.topic.name)
+    lessons = list(cards().filter(wanted).order_by("position"))
+    page.shown = len(lessons)
+    page.groups = [(name, _by(of_track, "topic")) for name, of_track in _by(lessons, "track")]
+    return page
+
+
+def _facets(rows: list[tuple[str, str, int]]) -> list[Facet]:
+    found: dict[str, Facet] = {}
+    for name, slug, count in rows:
+        before = found[slug].count if slug in found else 0
+        found[slug] = Facet(name, slug, before + count)
+    return list(found.values())
+
+
+def _by(lessons: list[Lesson], attribute: str) -> list[tuple[str, list[Lesson]]]:
+    """Grouped by an attribute, groups in the order of their first lessons."""
+    groups: dict[str, list[Lesson]] = {}
+    for lesson in lessons:
+        groups.setdefault(getattr(lesson, attribute), []).append(lesson)
+    return list(groups.items())
