@@ -102,7 +102,7 @@ def why_pip_failed():
 
 def installed_llama():
     text = (ROOT / "requirements.txt").read_text()
-    wanted = re.search(r"^llama-cpp-python==([\w.]+)", text, re.MULTILINE).group(1)
+    wanted = re.findall(r"^llama-cpp-python==([\w.]+)", text, re.MULTILINE)[0]
     return any(VENV.glob(f"lib/python3*/site-packages/llama_cpp_python-{wanted}.dist-info"))
 
 
