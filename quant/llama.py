@@ -455,7 +455,9 @@ class Sampler(_Owner):
             lib.llama_sampler_chain_add(chain, sampler)
 
         if banned:
-            biases = (lib.llama_logit_bias * len(banned))(*((t, float("-inf")) for t in banned))
+            biases = (lib.llama_logit_bias * len(banned))()
+            for bias, token in zip(biases, banned, strict=True):
+                bias.token, bias.bias = token, float("-inf")
             add(lib.llama_sampler_init_logit_bias(model.n_vocab, len(banned), biases))
         if repeat_penalty != 1.0 or frequency_penalty or presence_penalty:
             penalties = (repeat_penalty, frequency_penalty, presence_penalty)
