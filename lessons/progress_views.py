@@ -1,11 +1,14 @@
 """Progress over HTTP: sync, export, import."""
 
+import json
+
+from django.contrib.auth.decorators import login_required
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_GET, require_POST
 
-from lessons import sync
+from lessons import export, sync
 
 
 def _refused(status: int, why: str) -> JsonResponse:
@@ -24,3 +27,40 @@ def progress_sync(request: HttpRequest) -> HttpResponse:
     except sync.BadRequest as error:
         return _refused(400, str(error))
     return JsonResponse(answer.as_json())
+
+
+@require_GET
+@login_required
+@never_cache
+def progress_export(request: HttpRequest) -> HttpResponse:
+    """Everything about the learner: ?format=xapi gives the statements alone."""
+    learner = {"username": request.user.get_username(), "email": request.user.email}
+    site = request.build_absolute_uri("/").rstrip("/")
+    content = export.document(learner, sync.events_of(request.user), site)
+    xapi = request.GET.get("format") == "xapi"
+    return _download(content["statements"] if xapi else content, xapi)
+
+
+def _download(content: object, xapi: bool) -> HttpResponse:
+    name = "openbook-xapi.json" if xapi else "openbook-progress.json"
+    text = json.dumps(content, indent=1)
+    return HttpResponse(
+        text,
+        content_type="application/json",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+@require_POST
+@login_required
+def progress_import(request: HttpRequest) -> HttpResponse:
+    """A file that progress_export wrote: as the body, or as the form field `file`."""
+    upload = request.FILES.get("file")
+    try:
+        good, rejected = export.parse_file(upload.read() if upload else request.body)
+    except sync.BadRequest as error:
+        return _refused(400, str(error))
+    except RequestDataTooBig as error:
+        return _refused(413, str(error))
+    added = sync.keep(request.user, good)
+    return JsonResponse({"added": added, "known": len(good) - added, "rejected": rejected})

@@ -58,14 +58,14 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def parse_json(body: bytes) -> object:
-    """Strict JSON: no NaN, no endless nesting.
+def parse_json(body: bytes, limit: int | None = MAX_BYTES) -> object:
+    """Strict JSON: no NaN, no endless nesting, at most `limit` bytes.
 
     Raises:
         TooLarge, BadRequest
     """
-    if len(body) > MAX_BYTES:
-        raise TooLarge(f"at most {MAX_BYTES} bytes in one request")
+    if limit is not None and len(body) > limit:
+        raise TooLarge(f"at most {limit} bytes in one request")
     try:
         return json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
