@@ -3,12 +3,17 @@
 import json
 
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from lessons import export, sync
+
+
+class SignedIn(HttpRequest):
+    user: User
 
 
 def _refused(status: int, why: str) -> JsonResponse:
@@ -32,7 +37,7 @@ def progress_sync(request: HttpRequest) -> HttpResponse:
 @require_GET
 @login_required
 @never_cache
-def progress_export(request: HttpRequest) -> HttpResponse:
+def progress_export(request: SignedIn) -> HttpResponse:
     """Everything about the learner: ?format=xapi gives the statements alone."""
     learner = {"username": request.user.get_username(), "email": request.user.email}
     site = request.build_absolute_uri("/").rstrip("/")
@@ -53,7 +58,7 @@ def _download(content: object, xapi: bool) -> HttpResponse:
 
 @require_POST
 @login_required
-def progress_import(request: HttpRequest) -> HttpResponse:
+def progress_import(request: SignedIn) -> HttpResponse:
     """A file that progress_export wrote: as the body, or as the form field `file`."""
     upload = request.FILES.get("file")
     try:
