@@ -21,6 +21,7 @@ class Lesson(models.Model):
     text = models.TextField(help_text="the same as plain text")
     headings = models.JSONField(default=list, help_text="[{anchor, title, level}] in order")
     sources = models.JSONField(default=list, help_text="strings, in their numbers' order")
+    related = models.JSONField(default=list, help_text="slugs that the author names")
     source_hash = models.CharField(max_length=64, help_text="SHA-256 of the lesson's files")
 
     class Meta:
@@ -31,11 +32,12 @@ class Lesson(models.Model):
 
 
 class Passage(models.Model):
-    """One sentence or list item: the unit that the tutor quotes."""
+    """One sentence, list item or table row (lessons/markdown.py): what the tutor quotes."""
 
     class Kind(models.TextChoices):
         SENTENCE = "sentence"
         ITEM = "item"
+        ROW = "row"
 
     lesson = models.ForeignKey(Lesson, on_delete=models.CASCADE, related_name="passages")
     position = models.PositiveIntegerField()
