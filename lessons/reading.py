@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from hashlib import sha256
+from string import ascii_lowercase
 
 from django.db.models import Count, Q, QuerySet
 from django.utils.text import slugify
@@ -28,6 +29,12 @@ class Source:
     number: int
     text: str
     cited_at: list[str]
+
+    @property
+    def back(self) -> list[tuple[str, str]]:
+        """Links back to the text: an arrow for one, letters for several."""
+        marks = ascii_lowercase if len(self.cited_at) > 1 else "↑"
+        return list(zip(marks, self.cited_at, strict=False))
 
 
 @dataclass(frozen=True)

@@ -1,77 +1,68 @@
-// What the events add up to. Pure: any order, any repetition of the same events gives the same
-// state, so copies can be merged by taking their union.
+// What a list of events means. Pure, and the same rules as lessons/events.py: any order and any
+// repetition of the same events give the same state, so copies are merged by taking their union.
 
-const KNOWN = new Set([
-  "lesson.opened", "lesson.completed", "quiz.scored", "review.answered", "lesson.reset",
-  "progress.erased",
-]);
+const INSTANT = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)$/;
 
-/** Milliseconds since 1970; NaN for a time that cannot be read. */
-const time = (event) => Date.parse(event.at);
-
-/** Order by (at, id). */
-export function compare(a, b) {
-  return time(a) - time(b) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+/** Microseconds since 1970; NaN where `at` is no time. */
+export function instant(event) {
+  const [, seconds, fraction = "", zone] = INSTANT.exec(event.at) ?? [];
+  return Date.parse(`${seconds}${zone}`) * 1000 + Number(fraction.padEnd(6, "0"));
 }
 
-/** Does this progress.erased event take that event's data away? */
-export function covers(erasure, event) {
-  return event.type !== "progress.erased"
-    && (erasure.lesson === "*" || erasure.lesson === event.lesson)
-    && time(event) <= time(erasure);
-}
-
-/** Each id once, without those that are unreadable, erased, or only an id left behind. */
-function standing(events) {
-  const byId = new Map();
-  const gone = new Set();
+/** lesson or "*" → up to which instant its events are erased. */
+export function reach(events) {
+  const until = new Map();
   for (const event of events) {
-    if (event.erased) gone.add(event.id);
-    else if (KNOWN.has(event.type) && !Number.isNaN(time(event))) byId.set(event.id, event);
-  }
-  const until = new Map(); // lesson or "*": the newest erasure
-  for (const event of byId.values()) {
     if (event.type !== "progress.erased") continue;
-    until.set(event.lesson, Math.max(time(event), until.get(event.lesson) ?? -Infinity));
+    until.set(event.lesson, Math.max(instant(event), until.get(event.lesson) ?? -Infinity));
   }
-  const covered = ({ lesson }) => Math.max(until.get("*") ?? -Infinity, until.get(lesson) ?? -Infinity);
-  return [...byId.values()].filter((event) =>
-    event.type !== "progress.erased" && !gone.has(event.id) && time(event) > covered(event));
+  return until;
 }
 
-function score(event) {
-  const { score, of } = event.data ?? {};
-  return Number.isInteger(score) && Number.isInteger(of) && of > 0 && score >= 0 && score <= of
-    ? { score, of, at: event.at } : null;
+/** Does an erasure take this event's data? Erasures themselves stay. */
+export function isErased(event, until) {
+  if (event.type === "progress.erased") return false;
+  const limit = Math.max(until.get("*") ?? -Infinity, until.get(event.lesson) ?? -Infinity);
+  return instant(event) <= limit;
 }
 
-const better = (a, b) => !b || a.score / a.of > b.score / b.of;
+function inOrder(events) {
+  return events
+    .map((event) => [instant(event), event])
+    .sort(([a, one], [b, other]) => a - b || (one.id < other.id ? -1 : 1))
+    .map(([, event]) => event);
+}
+
+const blank = () => ({
+  opened: null, completed: null, best: null, latest: null, latestAt: null, attempts: 0, answers: {},
+});
+
+function addScore(lesson, { at, data }) {
+  const { score, of, answers = {} } = data;
+  lesson.completed ??= at;
+  lesson.attempts += 1;
+  Object.assign(lesson, { latest: { score, of }, latestAt: at, answers });
+  if (!lesson.best || score * lesson.best.of > lesson.best.score * of) lesson.best = { score, of };
+}
 
 /**
- * lesson → {opened, completed: time or null, best, latest: {score, of, at} or null}.
- *
- * best, opened and completed count from the last lesson.reset on; latest is the newest score of
- * all, before a reset too. A scored quiz completes its lesson.
+ * lesson → {opened, completed, best, latest, latestAt, attempts, answers}, each since the
+ * lesson's last reset. opened and completed are the first times; scores are {score, of} or null.
+ * A scored quiz completes its lesson.
  */
 export function state(events) {
-  const ordered = standing(events).sort(compare);
+  const once = [...new Map(events.map((event) => [event.id, event])).values()];
+  const until = reach(once);
+  const kept = once.filter((event) => event.type !== "progress.erased" && !isErased(event, until));
   const lessons = new Map();
-  for (const event of ordered) {
-    if (!lessons.has(event.lesson)) {
-      lessons.set(event.lesson, { opened: null, completed: null, best: null, latest: null });
+  for (const event of inOrder(kept)) {
+    if (event.type === "lesson.reset" || !lessons.has(event.lesson)) {
+      lessons.set(event.lesson, blank());
     }
     const lesson = lessons.get(event.lesson);
-    if (event.type === "lesson.reset") {
-      Object.assign(lesson, { opened: null, completed: null, best: null });
-    } else if (event.type === "lesson.opened") {
-      lesson.opened = event.at;
-    } else if (event.type === "lesson.completed") {
-      lesson.completed = event.at;
-    } else if (event.type === "quiz.scored" && score(event)) {
-      lesson.latest = score(event);
-      lesson.completed = event.at;
-      if (better(lesson.latest, lesson.best)) lesson.best = lesson.latest;
-    }
+    if (event.type === "lesson.opened") lesson.opened ??= event.at;
+    else if (event.type === "lesson.completed") lesson.completed ??= event.at;
+    else if (event.type === "quiz.scored" && "score" in event.data) addScore(lesson, event);
   }
   return lessons;
 }

@@ -1,8 +1,8 @@
 // The events on disk: IndexedDB "openbook". Nothing is ever changed here but by an erasure.
-//   events   {id, owner, type, lesson, at, data}; an erased one keeps {id, owner, erased}
+//   events   {id, owner, type, lesson, at, data}; an erased one stays with empty data
 //   pending  {id, owner}: what no server has acknowledged yet
 // owner is "" for a browser that is not signed in.
-import { covers } from "./progress-state.js";
+import { isErased, reach } from "./progress-state.js";
 
 let opening;
 
@@ -43,8 +43,8 @@ async function transact(mode, work) {
     transaction.oncomplete = resolve;
     transaction.onabort = () => reject(transaction.error ?? new DOMException("", "AbortError"));
   });
-  const work_ = work(transaction.objectStore("events"), transaction.objectStore("pending"));
-  const [answer] = await Promise.all([work_, stored]);
+  const working = work(transaction.objectStore("events"), transaction.objectStore("pending"));
+  const [answer] = await Promise.all([working, stored]);
   return answer;
 }
 
@@ -77,7 +77,8 @@ export function add(list, unless = () => false) {
 
 async function erase(events, erasure) {
   const mine = await result(events.index("owner").getAll(erasure.owner));
-  for (const { id, owner, ...rest } of mine) {
-    if (!rest.erased && covers(erasure, rest)) events.put({ id, owner, erased: true });
+  const until = reach([erasure]);
+  for (const event of mine) {
+    if (isErased(event, until)) events.put({ ...event, data: {} });
   }
 }

@@ -1,6 +1,6 @@
 // A learner's progress in this browser: events are recorded, state is computed from them.
 import * as store from "./progress-store.js";
-import { state as add_up } from "./progress-state.js";
+import { state as stateOf } from "./progress-state.js";
 import { uuid7 } from "./uuid7.js";
 
 const channel = "BroadcastChannel" in globalThis ? new BroadcastChannel("openbook-progress") : null;
@@ -63,7 +63,7 @@ export async function all() {
 
 /** lesson → its state (progress-state.js). */
 export async function state() {
-  return add_up(await all());
+  return stateOf(await all());
 }
 
 /** A browser may throw away what a page stored; a score is the moment to ask it not to. */
