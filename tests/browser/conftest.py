@@ -118,7 +118,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site.manage("migrate", "-v0")
     site.manage("load_lessons")
     site.manage("collectstatic", "--noinput", "-v0")
-    listing = "from lessons.models import Lesson; print(*Lesson.objects.values_list('slug', flat=True))"
+    listing = (
+        "from lessons.models import Lesson; print(*Lesson.objects.values_list('slug', flat=True))"
+    )
     site.slugs = site.run(listing).split()
     command = [sys.executable, "-m", "uvicorn", "config.asgi:application"]
     options = ["--host", "localhost", "--port", str(site.port), "--log-level", "warning"]
