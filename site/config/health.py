@@ -57,7 +57,7 @@ def engine() -> str:
 def models() -> str:
     from quant import registry
 
-    missing = [name for name in registry.entries() if not registry.is_present(name)]
+    missing = [name for name, entry in registry.entries().items() if not entry.target.is_file()]
     if missing:
         return f"missing {', '.join(missing)}: run 'manage.py fetch_models'"
     return "ok"
