@@ -60,7 +60,11 @@ def read(directory: Path, problems: Problems) -> list[Entry]:
     text = read_text(path, problems)
     if text is None:
         return []
-    form = Form(yamlfile.read(text, problems), problems, "the catalogue").only(["tracks"])
+    value = yamlfile.read(text, problems)
+    if value is None:
+        problems.add(1, "the catalogue is empty", "list the tracks") if not problems else None
+        return []
+    form = Form(value, problems, "the catalogue").only(["tracks"])
     entries: list[Entry] = []
     places: dict[str, int] = {}
     track_lines: dict[str, int] = {}

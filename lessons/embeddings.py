@@ -65,6 +65,6 @@ def _batches(passages: Iterable[Passage]) -> Iterator[list[Passage]]:
         yield batch
 
 
-def vector(data: bytes) -> np.ndarray:
-    """(384,) float32 out of Passage.embedding."""
-    return np.frombuffer(data, dtype="<f4")
+def vector(data: bytes | memoryview | None) -> np.ndarray:
+    """(384,) float32 out of Passage.embedding; empty where there is none yet."""
+    return np.frombuffer(data or b"", dtype="<f4")

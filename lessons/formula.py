@@ -15,6 +15,9 @@ class FormulaError(ValueError):
 
 def mathml(latex: str, *, display: bool = False) -> str:
     """`<math>…</math>` without styles or scripts. Raises FormulaError."""
+    bare = re.sub(r"\\\\.", "", latex)
+    if bare.count("{") != bare.count("}"):
+        raise FormulaError("the formula is not valid LaTeX (a brace is not closed)")
     try:
         html = convert(latex, display="block" if display else "inline")
     except Exception as error:

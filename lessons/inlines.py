@@ -65,6 +65,7 @@ class Reader:
         self.marks: list[Mark] = []
         self.links: list[tuple[int, str]] = []
         self.length = 0
+        self.html_at = 0  # the line whose raw HTML was named: once is enough
 
     def read(self, nodes: Iterable[SyntaxTreeNode], inside: tuple[str, ...] = ()) -> None:
         for node in nodes:
@@ -79,6 +80,12 @@ class Reader:
 
     def leaf(self, node: SyntaxTreeNode, inside: tuple[str, ...]) -> None:
         if node.type in ("text", "text_special"):
+            if "](" in node.content:
+                self.problems.add(
+                    self.line,
+                    "a link is not understood",
+                    "write [text](address) with an address that starts with https://, / or #",
+                )
             self.add(Piece(node.content, escape(node.content, quote=False), inside))
         elif node.type == "softbreak":
             self.add(Piece("\n", "\n", inside))
@@ -120,6 +127,9 @@ class Reader:
 
     def refuse(self, node: SyntaxTreeNode) -> None:
         if node.type == "html_inline":
+            if self.html_at == self.line:
+                return
+            self.html_at = self.line
             self.problems.add(
                 self.line,
                 f"raw HTML: {node.content[:40]}",

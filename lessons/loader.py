@@ -108,7 +108,7 @@ def _read(entries: list[Entry], problems: Problems, progress: Progress) -> list[
     return lessons
 
 
-def _needs_reading(entry: Entry, changed: Collection[str], suspects: Collection[str]) -> bool:
+def _needs_reading(entry: Entry, changed: set[str], suspects: set[str]) -> bool:
     """Whether the lesson changed, or names one that did and may now link to nothing."""
     if entry.slug in changed:
         return True

@@ -161,6 +161,7 @@ class _Page:
             self.problems.add(line, "a heading holds a link or a source", "move it into the text")
             pieces = [piece.bare() for piece in pieces]
         anchor = self.anchor(title)
+        level = max(level, 2)
         self.out.headings.append({"anchor": anchor, "title": title, "level": level, "line": line})
         if level == 2:
             self.in_required = title in SECTIONS

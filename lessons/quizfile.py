@@ -62,12 +62,13 @@ def _question(
     key = form.name("id", longest=100)
     form.what = f'question "{key}"' if key else form.what
     ask = form.text("ask")
+    before = len(problems)
     choices = tuple(_choice(entry, form.what, problems) for entry in form.items("choices"))
-    if "choices" in form.fields:
+    if "choices" in form.fields and len(problems) == before:
         _check_choices(form, choices)
     words = form.text("passage")
     anchor = _find(words, passages) if words else ""
-    if words and not anchor:
+    if words and passages and not anchor:  # none: the lesson itself could not be read
         form.wrong("passage", "is not in the lesson", _nearest(words, passages))
     return ParsedQuestion(key, ask, choices, anchor)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 import yaml
@@ -48,7 +49,7 @@ def read(text: str, problems: Problems, *, first_line: int = 1) -> Fields | Item
 def _mistake(error: yaml.YAMLError, first_line: int) -> tuple[int, str, str]:
     mark = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or "it cannot be read"
-    cure = "put the text between double quotes, and indent with spaces only"
+    cure = "close every quote and bracket here or above; put text with : or # between quotes"
     return first_line + (mark.line if mark else 0), f"not valid YAML ({what})", cure
 
 
@@ -100,15 +101,19 @@ class Form:
             self.fields.line, self.fields.lines = self.line, {}
             problems.add(self.line, f"{what} is not a list of fields", "write name: value lines")
         self.usable = isinstance(value, Fields)
+        self.misspelt: set[str] = set()  # fields that are there under a wrong name
 
     def only(self, names: Iterable[str]) -> Form:
         known = tuple(names)
+        absent = [name for name in known if name not in self.fields]
         for name in self.fields:
             if name not in known:
+                meant = get_close_matches(name, absent, n=1, cutoff=0.7)
+                self.misspelt.update(meant)
                 self.problems.add(
                     self.fields.line_of(name),
                     f'{self.what} has an unknown field "{name}"',
-                    f"use {', '.join(known)}",
+                    f"write {meant[0]}" if meant else f"use {', '.join(known)}",
                 )
         return self
 
@@ -121,8 +126,8 @@ class Form:
             return collapsed
         if isinstance(value, (Fields, Items)):
             self.wrong(name, "is not text", "put the text between double quotes")
-        elif needed and self.usable:
-            self.wrong(name, "is missing", f"add {name}: …")
+        elif needed:
+            self.missing(name, f"add {name}: …")
         return ""
 
     def name(self, name: str, *, longest: int = 200) -> str:
@@ -152,8 +157,8 @@ class Form:
             return value
         if value or isinstance(value, Fields):
             self.wrong(name, "is not a list", "write each entry on a line of its own: - …")
-        elif needed and self.usable:
-            self.wrong(name, "is missing", f"add {name}: and its entries, each as - …")
+        elif needed:
+            self.missing(name, f"add {name}: and its entries, each as - …")
         empty = Items()
         empty.line = self.line
         return empty
@@ -168,6 +173,10 @@ class Form:
                     value.line, f"{name}: an entry is not text", "put it between double quotes"
                 )
         return found
+
+    def missing(self, name: str, cure: str) -> None:
+        if self.usable and name not in self.misspelt:
+            self.wrong(name, "is missing", cure)
 
     def wrong(self, name: str, what: str, cure: str) -> None:
         self.problems.add(self.fields.line_of(name), f"{self.what}: {name} {what}", cure)
