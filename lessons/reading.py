@@ -101,7 +101,7 @@ def lesson_page(slug: str) -> LessonPage:
 
 
 def _related(lesson: Lesson) -> list[Lesson]:
-    links = lesson.keep_going.select_related("to").only(*(f"to__{name}" for name in CARD))
+    links = lesson.keep_going.select_related("to").only("lesson", *(f"to__{name}" for name in CARD))
     return [link.to for link in links.order_by("position")[:3]]
 
 

@@ -47,12 +47,11 @@ def home(request: HttpRequest) -> HttpResponse:
 def lesson(request: HttpRequest, slug: str) -> HttpResponse:
     page = _lesson_page(slug)
     etag = _etag(request, page.fingerprint)
-    unchanged = get_conditional_response(request, etag=etag)
-    if unchanged is not None:
-        return _fresh(unchanged)
-    attempt = quiz.blank(quiz.questions_of(page.lesson))
-    context = {"page": page, "attempt": attempt, "tutor_panels": TUTOR_PANELS}
-    response = render(request, "lessons/lesson.html", context)
+    response = get_conditional_response(request, etag=etag)
+    if response is None:
+        attempt = quiz.blank(quiz.questions_of(page.lesson))
+        context = {"page": page, "attempt": attempt, "tutor_panels": TUTOR_PANELS}
+        response = render(request, "lessons/lesson.html", context)
     response["ETag"] = etag
     return _fresh(response)
 

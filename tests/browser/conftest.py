@@ -6,8 +6,8 @@
 site      one web server for all browser tests (migrated, every lesson loaded, static files
           collected), with its data in a folder of its own: site.url, site.slugs,
           site.manage("command", …), site.run("python code run with Django set up").
-          No engine, no worker, no Redis: start one on site.engine_port or site.redis_socket if a
-          test needs it.
+          It has no engine, worker, Redis or models: start what a test needs on
+          site.engine_port or site.redis_socket, with site.environment; site.link_models().
 page      a page in a fresh browser. When the test ends, a console error or warning, an uncaught
           exception, a broken Content-Security-Policy or a request to another host fails it;
           page.expected.append("part of the message") first if one of them is meant.
@@ -85,6 +85,13 @@ class Site:
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
+    def link_models(self) -> None:
+        """Lets the site see this machine's models, and gives the passages their vectors."""
+        if not (self.data / "models").exists():
+            models = Path(os.environ.get("OPENBOOK_DATA") or ROOT / "var") / "models"
+            (self.data / "models").symlink_to(models.resolve(), target_is_directory=True)
+            self.manage("load_lessons")
+
     def run(self, code: str) -> str:
         """Runs Python on the site's data, Django set up; its stdout."""
         return self.manage("shell", "--no-imports", "-c", code)
@@ -112,11 +119,8 @@ def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 60) ->
 @pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(tmp_path_factory.mktemp("site"), free_port(), free_port())
-    # The embedder is read from where the models lie, not fetched again.
-    models = Path(os.environ.get("OPENBOOK_DATA") or ROOT / "var") / "models"
-    (site.data / "models").symlink_to(models.resolve(), target_is_directory=True)
     site.manage("migrate", "-v0")
-    site.manage("load_lessons")
+    site.manage("load_lessons")  # no models there yet: no vectors, and seconds instead of minutes
     site.manage("collectstatic", "--noinput", "-v0")
     listing = (
         "from lessons.models import Lesson; print(*Lesson.objects.values_list('slug', flat=True))"
@@ -232,3 +236,28 @@ def no_violations(page: Page) -> None:
     """axe finds nothing on the page as it is now."""
     results = Axe().run(page)
     assert results.violations_count == 0, results.generate_report()
+
+
+READ_EVENTS = """() => new Promise((resolve, reject) => {
+  const opening = indexedDB.open("openbook");
+  opening.onerror = () => reject(opening.error);
+  opening.onsuccess = () => {
+    const db = opening.result;
+    const all = db.transaction("events").objectStore("events").getAll();
+    all.onsuccess = () => { db.close(); resolve(all.result); };
+    all.onerror = () => reject(all.error);
+  };
+})"""
+
+
+def events(page: Page, kind: str = "") -> list[dict]:
+    """The events in this browser's store, of one type or all."""
+    return [event for event in page.evaluate(READ_EVENTS) if not kind or event["type"] == kind]
+
+
+def until(page: Page, expression: str, seconds: float = 5) -> None:
+    """Waits until the expression is true (wait_for_function needs eval, which pages refuse)."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"not true after {seconds} s: {expression}"
+        page.wait_for_timeout(50)

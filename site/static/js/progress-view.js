@@ -1,4 +1,5 @@
-// Shows progress wherever a page leaves room for it: [data-lesson-state=SLUG], [data-saved].
+// Shows progress wherever a page leaves room for it: [data-lesson-state=SLUG], and
+// [data-trouble-line] in place of [data-saved] when the browser does not store it.
 import { state, trouble } from "./progress.js";
 
 const TROUBLE = {
@@ -19,11 +20,11 @@ function words(lesson) {
 }
 
 function showTrouble() {
-  for (const line of document.querySelectorAll("[data-saved]")) {
-    line.dataset.usual ??= line.textContent;
-    const text = TROUBLE[trouble()] ?? line.dataset.usual;
+  const text = TROUBLE[trouble()] ?? "";
+  for (const line of document.querySelectorAll("[data-saved]")) line.hidden = Boolean(text);
+  for (const line of document.querySelectorAll("[data-trouble-line]")) {
+    line.hidden = !text;
     if (line.textContent !== text) line.textContent = text;
-    line.classList.toggle("trouble", Boolean(trouble()));
   }
 }
 
