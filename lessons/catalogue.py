@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from lessons import yamlfile
@@ -80,6 +81,17 @@ def read(directory: Path, problems: Problems) -> list[Entry]:
                 entries.append(Entry(str(lesson), name, slug, len(entries) + 1, folder))
     _find_strangers(directory, entries, set(track_lines), problems)
     return entries
+
+
+def entry_of(directory: Path, slug: str) -> Entry:
+    """The lesson of that slug. Raises LookupError with a line that says what to do."""
+    entries = read(directory, Problems())
+    found = next((entry for entry in entries if entry.slug == slug), None)
+    if found is None:
+        near = get_close_matches(slug, [entry.slug for entry in entries], n=1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise LookupError(f"There is no lesson {slug} in {shown(directory / FILE)}{meant}")
+    return found
 
 
 def _is_new(lesson: Text, folder: Path, places: dict[str, int], problems: Problems) -> bool:

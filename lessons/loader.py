@@ -52,7 +52,7 @@ def check(directory: Path, progress: Progress = quiet) -> int:
     return len(entries)
 
 
-def load(directory: Path, progress: Progress = quiet) -> Loaded:
+def load(directory: Path, progress: Progress = quiet, *, embed: bool = True) -> Loaded:
     """Brings the database to what directory says. Raises LessonErrors and changes nothing then."""
     problems = Problems()
     entries = _catalogue(directory, problems)
@@ -76,20 +76,21 @@ def load(directory: Path, progress: Progress = quiet) -> Loaded:
             progress("Storing", done, len(lessons))
         moved = _place(entries)
     result = Loaded(len(entries), len(lessons), len(gone))
-    _add_meaning(result, bool(lessons or gone or moved), progress)
+    if embed:
+        _embed(result, progress)
+    if lessons or gone or moved or result.embedded:
+        with transaction.atomic():
+            related.refresh()
     return result
 
 
-def _add_meaning(result: Loaded, changed: bool, progress: Progress) -> None:
+def _embed(result: Loaded, progress: Progress) -> None:
     try:
         result.embedded = embeddings.embed_missing(
             lambda done, total: progress("Embedding passages", done, total)
         )
     except embeddings.NoEmbedder as error:
         result.waiting = str(error)
-    if changed or result.embedded:
-        with transaction.atomic():
-            related.refresh()
 
 
 def _catalogue(directory: Path, problems: Problems) -> list[Entry]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import yaml
 
 from lessons import yamlfile
 from lessons.markdown import RenderedPassage
@@ -15,6 +17,7 @@ from lessons.yamlfile import Form, Items
 QUESTIONS = 10
 CHOICES = 4
 
+_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _STRAIGHT = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'"})
 
 
@@ -30,7 +33,8 @@ class ParsedQuestion:
     key: str
     ask: str
     choices: tuple[ParsedChoice, ...]
-    anchor: str  # of the passage that holds the answer
+    passage: str  # words of the lesson that hold the answer
+    anchor: str  # of the passage with these words; "" where the lesson has none
 
 
 def read(
@@ -66,11 +70,14 @@ def _question(
     choices = tuple(_choice(entry, form.what, problems) for entry in form.items("choices"))
     if "choices" in form.fields and len(problems) == before:
         _check_choices(form, choices)
-    words = form.text("passage")
+    words = form.text("passage", needed=False)
     anchor = _find(words, passages) if words else ""
-    if words and passages and not anchor:  # none: the lesson itself could not be read
-        form.wrong("passage", "is not in the lesson", _nearest(words, passages))
-    return ParsedQuestion(key, ask, choices, anchor)
+    if not words:
+        right = " ".join(choice.text for choice in choices if choice.correct)
+        form.missing("passage", _advice(f"{ask} {right}", passages))
+    elif passages and not anchor:  # no passages: the lesson itself could not be read
+        form.wrong("passage", "is not in the lesson", _advice(words, passages))
+    return ParsedQuestion(key, ask, choices, words, anchor)
 
 
 def _choice(value: Any, question: str, problems: Problems) -> ParsedChoice:
@@ -114,10 +121,43 @@ def _find(words: str, passages: Sequence[RenderedPassage]) -> str:
     return next((p.anchor for p in passages if wanted in _plain(p.text)), "")
 
 
-def _nearest(words: str, passages: Sequence[RenderedPassage]) -> str:
-    best = difflib.get_close_matches(words, [p.text for p in passages], n=1, cutoff=0.4)
-    advice = "copy words from one sentence or list item"
-    return f"{advice}; the nearest is “{best[0]}”" if best else advice
+def _advice(about: str, passages: Sequence[RenderedPassage]) -> str:
+    """What to do, with the passage that shares most words with `about`."""
+    advice = "copy words from the sentence that holds the answer"
+    words = set(_words(about))
+    scored = [
+        (len(words & set(_words(p.text))) / (len(_words(p.text)) + 5), p.text) for p in passages
+    ]
+    score, text = max(scored, default=(0, ""), key=lambda pair: pair[0])
+    return f"{advice}; perhaps “{text}”" if score else advice
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in re.findall(r"[\w.]+", text.lower()) if len(word) > 3]
+
+
+def dump(questions: Sequence[ParsedQuestion]) -> str:
+    """The text of a quiz.yaml that holds the questions."""
+    return yaml.dump(
+        [
+            {
+                "id": question.key,
+                "ask": question.ask,
+                "choices": [_choice_fields(choice) for choice in question.choices],
+                "passage": question.passage,
+            }
+            for question in questions
+        ],
+        Dumper=_Dumper,
+        allow_unicode=True,
+        sort_keys=False,
+        width=100,
+    )
+
+
+def _choice_fields(choice: ParsedChoice) -> dict[str, str | bool]:
+    right: dict[str, str | bool] = {"correct": True} if choice.correct else {}
+    return {"text": choice.text, **right, "because": choice.because}
 
 
 def _count(number: int, word: str) -> str:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_cookie
 
 from config.release import release
-from lessons import quiz, reading
+from lessons import guide, quiz, reading
 from lessons.models import Lesson
 
 TUTOR_PANELS = ("tutor/panel.html", "lessons/parts/no_tutor.html")
@@ -84,3 +84,10 @@ def _lesson_page(slug: str) -> reading.LessonPage:
         return reading.lesson_page(slug)
     except Lesson.DoesNotExist as missing:
         raise Http404(f"There is no lesson called {slug}.") from missing
+
+
+@gzip_page
+@vary_on_cookie
+@require_safe
+def authors(request: HttpRequest) -> HttpResponse:
+    return _fresh(render(request, "lessons/authors.html", {"guide": guide.authors_guide()}))

@@ -76,7 +76,7 @@ MISTAKES = [
         "  passage: Save",
         "  passage: Spend",
         13,
-        "the nearest is “Save memory with few",
+        "perhaps “Save memory with fewer bits.”",
     ),
     ("quiz.yaml", "  ask: Question 1?\n", "", 1, 'question "q1": ask is missing'),
     ("quiz.yaml", "  ask: Q", "  hint: a\n  ask: Q", 2, 'has an unknown field "hint"'),
