@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from string import ascii_lowercase
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 from django.utils.text import slugify
 
 from lessons.models import Lesson
@@ -134,8 +134,9 @@ def home(track: str = "", topic: str = "") -> Home:
     counts = list(
         Lesson.objects.order_by()
         .values_list("track", "track_slug", "topic")
-        .annotate(lessons=Count("id"))
-        .order_by("track_slug", "topic")
+        .annotate(lessons=Count("id"), first=Min("position"))
+        .order_by("first")
+        .values_list("track", "track_slug", "topic", "lessons")
     )
     page.total = sum(count for *_, count in counts)
     page.tracks = _facets([(name, slug, count) for name, slug, _, count in counts])
