@@ -41,6 +41,7 @@ FILE_TYPES: dict[str, int] = {
         if name.startswith("LLAMA_FTYPE_MOSTLY_")
     },
 }
+Tokens = Sequence[int] | NDArray[np.int32]
 POOLING = {"none": 0, "mean": 1, "cls": 2, "last": 3}
 
 
@@ -266,7 +267,7 @@ class Batch:
     def clear(self) -> None:
         self.struct.n_tokens = 0
 
-    def add(self, tokens: Sequence[int], pos: int, seq: int = 0, *, n_logits: int = 0) -> int:
+    def add(self, tokens: Tokens, pos: int, seq: int = 0, *, n_logits: int = 0) -> int:
         """Append tokens of one sequence from position `pos` on; the last n_logits give logits.
 
         Returns the index in the batch of the last one, for Context.logits and Sampler.sample.

@@ -1,0 +1,146 @@
+"""Run a function of quant in a process of its own.
+
+llama.cpp can't be stopped in the middle of some of its work and ends its process when an assertion
+fails. A child can be ended at any moment, and its end harms nobody.
+
+    result = run("quant.measure:compare", {"model": "...", ...}, progress=..., cancelled=...)
+
+The function is called with the arguments and `progress(done, total, detail)`; arguments and result
+are JSON. The child shares its parent's session (a session of its own would get a full share of the
+processor whatever its niceness) but not its process group, and ends when its parent does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).resolve().parents[1]
+NICENESS = 10  # at least; a worker that is nicer hands its own on
+PR_SET_PDEATHSIG = 1
+
+ChildProgress = Callable[[int, int, str], None]
+
+
+class ChildFailed(RuntimeError):
+    """The child could not do it; the message is the reason."""
+
+
+class Cancelled(Exception):
+    """cancelled() answered True and the child was ended."""
+
+
+def run(
+    function: str,
+    arguments: dict[str, Any],
+    *,
+    progress: ChildProgress = lambda done, total, detail: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Any:
+    """Call "module:function" in a child. Raises ChildFailed or Cancelled."""
+    request = {"function": function, "arguments": arguments, "parent": os.getpid()}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(
+            [sys.executable, "-m", "quant.child", json.dumps(request)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment,
+            process_group=0,
+        ) as child,
+    ):
+        try:
+            answer = _listen(child, progress, cancelled)
+        finally:
+            if child.poll() is None:
+                child.kill()
+        child.wait()
+        if "result" in answer:
+            return answer["result"]
+        raise ChildFailed(answer.get("error") or _last_words(child.returncode, errors))
+
+
+def _listen(
+    child: subprocess.Popen[bytes], progress: ChildProgress, cancelled: Callable[[], bool]
+) -> dict[str, Any]:
+    """Pass progress on until the child has answered or ended."""
+    assert child.stdout
+    pipe, buffer = child.stdout.fileno(), b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        while True:
+            if cancelled():
+                raise Cancelled
+            if not selector.select(timeout=0.1):
+                continue
+            data = os.read(pipe, 1 << 16)
+            if not data:
+                return {}
+            *lines, buffer = (buffer + data).split(b"\n")
+            for line in lines:
+                message = json.loads(line)
+                if "progress" not in message:
+                    return message
+                progress(*message["progress"])
+
+
+def _last_words(status: int, errors: IO[bytes]) -> str:
+    errors.seek(0)
+    lines = [line for line in errors.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    told = f": {lines[-1].strip()}" if lines else ""
+    if status == -signal.SIGKILL:
+        return "its process was killed from outside: most likely the machine ran out of memory"
+    if status < 0:
+        asserted = [line for line in lines if "GGML_ASSERT" in line]
+        told = f": {asserted[-1].strip()}" if asserted else told
+        return f"its process ended with {signal.Signals(-status).name}{told}"
+    return f"its process ended with status {status}{told}"
+
+
+def main() -> None:
+    """The child: do what the request says, answering in JSON lines on the original stdout."""
+    request = json.loads(sys.argv[1])
+    _end_with(request["parent"])
+    os.nice(max(0, NICENESS - os.nice(0)))
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints must not get between the answers
+
+    def say(message: dict[str, Any]) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
+    module, name = request["function"].split(":")
+    try:
+        call = getattr(importlib.import_module(module), name)
+        result = call(**request["arguments"], progress=lambda *state: say({"progress": state}))
+        say({"result": result})
+    except (ValueError, RuntimeError, OSError, MemoryError) as error:
+        traceback.print_exc()
+        say({"error": str(error) or type(error).__name__})
+    except Exception as error:
+        traceback.print_exc()
+        say({"error": f"{type(error).__name__}: {error}"})
+
+
+def _end_with(parent: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before we could ask
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
