@@ -1,0 +1,271 @@
+"""A question about a lesson in, an answer out: quotes, or a kind reason why there are none.
+
+Nothing here makes up a sentence about the subject. What a learner reads is the lesson's passages
+word for word, introduced by a few fixed phrases that are true whatever is quoted.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutor import gate, intents, quizhelp, text, verdict
+from tutor.index import LessonIndex, Quotable
+from tutor.ranking import Asked, Ranking, rank
+
+Embed = Callable[[Sequence[str]], NDArray[np.float32]]
+
+NEAR = 0.2  # a further quote must score within this of the best
+QUOTES = 3
+SHORT = 9  # words; shorter passages rarely say enough alone
+REQUIRED = ("The premise", verdict.DOES_WELL, verdict.CANNOT, "Practice this safely")
+_LEANS = re.compile(
+    r"^(?:It|Its|This|That|These|Those|They|Their|Then|There|Such|Here|Another|Otherwise|So|But|And|"
+    r"Both|The (?:same|other|second|first|two|three|result)|In th(?:at|is|ese)|For an?)\b"
+)
+_POINTS_BACK = re.compile(
+    r"^\W*(?:and|but|what about|how about|why|also|or)\b|\b(?:it|that|this|they|them|those)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Citation:
+    anchor: str
+    section: str
+    quote: str
+    lead: str = ""  # the words before the quote
+    note: str = ""  # for a table's row: what its columns are
+
+
+@dataclass(frozen=True)
+class Link:
+    href: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """kind: quote, written, not_covered, small_talk or hint. opening: before the quotes."""
+
+    kind: str
+    opening: str = ""
+    citations: tuple[Citation, ...] = ()
+    links: tuple[Link, ...] = ()
+    without_model: bool = False
+    probability: float = field(default=0.0, compare=False)
+
+    @property
+    def covered(self) -> bool:
+        return self.kind in ("quote", "written")
+
+    @property
+    def plain(self) -> str:
+        """What the learner reads, as plain text."""
+        lines = [self.opening] if self.opening else []
+        for citation in self.citations:
+            note = f" ({citation.note})" if citation.note else ""
+            lines.append(f"{citation.lead} “{citation.quote}”{note}".strip())
+        first, rest = (lines[:2], lines[2:]) if self.opening in ("Yes.", "No.") else ([], lines)
+        return "\n".join([" ".join(first), *rest] if first else rest)
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "covered": self.covered,
+            "kind": self.kind,
+            "answer": self.plain,
+            "citations": [
+                {"anchor": c.anchor, "section": c.section, "quote": c.quote} for c in self.citations
+            ],
+        }
+
+
+def answer(
+    question: str,
+    index: LessonIndex,
+    quiz: Sequence[quizhelp.Question] = (),
+    others: Callable[[], Sequence[LessonIndex]] = tuple,
+    embed: Embed | None = None,
+    previous: str = "",
+) -> Answer:
+    """embed: None without the model. others: all lessons, asked for only where this one has no
+    answer. previous: the question before, for "and for 8-bit?"."""
+    if reply := intents.small_talk(question):
+        return Answer("small_talk", reply)
+    if wanted := intents.wants_key(question) or quizhelp.pasted(question, quiz):
+        return _hint(wanted, quiz)
+    if page := intents.about_page(question):
+        return _about_page(page, index)
+    asking = intents.without_orders(question)
+    asked = Asked.of(asking, index)
+    if not asked.words and not asked.defines:
+        return _not_covered(index, orders=asking != question)
+    asked = _continued(asked, previous, index)
+    vector = embed([asked.mended])[0] if embed and index.vectors is not None else None
+    ranking = rank(index, asked, vector)
+    judge, signs = gate.gate_for(ranking), gate.signs(asked, ranking)
+    chance = judge.probability(signs)
+    if chance < judge.threshold or not gate.has_answer_of_its_kind(asked, ranking):
+        other = _elsewhere(asking, index, others(), vector)
+        return _not_covered(index, other, asked.original, vector is None)
+    return _quoted(asked, ranking, vector is None, chance)
+
+
+def _continued(asked: Asked, previous: str, index: LessonIndex) -> Asked:
+    """ "And for 8-bit?" asked after another question: taken together with it."""
+    short = len(asked.words) <= 3
+    points_back = re.match(
+        r"^(?:and|but|what about|how about|why|also|or)\b", asked.original.strip(), re.I
+    )
+    pronoun = re.search(r"\b(?:it|that|this|they|them|those|these|one)\b", asked.mended, re.I)
+    if not previous or not short or not (points_back or pronoun):
+        return asked
+    before = Asked.of(intents.without_orders(previous), index)
+    return Asked(asked.original, f"{before.mended} {asked.mended}")
+
+
+def _quoted(asked: Asked, ranking: Ranking, without_model: bool, chance: float) -> Answer:
+    chosen = choose(ranking)
+    opening = verdict.opener(asked, chosen[0], ranking.index)
+    return Answer(
+        "quote",
+        f"{opening}." if opening else "",
+        cite(chosen),
+        without_model=without_model,
+        probability=chance,
+    )
+
+
+def choose(ranking: Ranking) -> list[Quotable]:
+    """The best passage, and others that match nearly as well; three at most.
+
+    A passage that leans on the one before it ("That makes 34 bytes") brings that one along, and a
+    short one ("A quantized file is quantized again.") the one that goes on to explain it.
+    """
+    best = ranking.best(QUOTES)
+    near = [passage for passage, score in best if score >= best[0][1] - NEAR]
+    chosen: list[Quotable] = []
+    for passage in near:
+        for part in _with_support(passage, ranking.index):
+            if part and part not in chosen and len(chosen) < QUOTES:
+                chosen.append(part)
+    return chosen
+
+
+def _with_support(passage: Quotable, index: LessonIndex) -> list[Quotable]:
+    place = index.passages.index(passage)
+    before, after = (
+        p if p and p.section == passage.section and p.kind == "sentence" else None
+        for p in (
+            index.passages[place - 1] if place else None,
+            index.passages[place + 1] if place + 1 < len(index.passages) else None,
+        )
+    )
+    if passage.kind == "sentence" and before and _LEANS.match(passage.text):
+        return [before, passage]
+    if passage.kind != "row" and after and len(passage.text.split()) < SHORT:
+        return [passage, after]
+    return [passage]
+
+
+def cite(passages: Sequence[Quotable]) -> tuple[Citation, ...]:
+    leads = []
+    for i, passage in enumerate(passages):
+        lead = _lead(passage)
+        if i and lead == _lead(passages[i - 1]):
+            lead = "It also says:" if passage.kind == "sentence" else "And:"
+        leads.append(lead)
+    return tuple(
+        Citation(p.anchor, p.section, p.text, lead, p.context if p.kind == "row" else "")
+        for p, lead in zip(passages, leads, strict=True)
+    )
+
+
+def _lead(passage: Quotable) -> str:
+    """A phrase from a closed set; each is true of any passage of its kind."""
+    if passage.kind == "row":
+        return "A table in the lesson has this row:"
+    if passage.kind == "item":
+        if passage.context == verdict.CANNOT:
+            return "The lesson says AI cannot:"
+        if passage.context == verdict.DOES_WELL:
+            return "Under “What AI does well here” the lesson says:"
+        if passage.section == "Practice this safely":
+            return "A practice step says:"
+        return f"Under “{passage.section}” the lesson says:"
+    return "The lesson says:"
+
+
+def _not_covered(
+    index: LessonIndex,
+    other: LessonIndex | None = None,
+    question: str = "",
+    without_model: bool = False,
+    orders: bool = False,
+) -> Answer:
+    said = (
+        "I only answer questions about this lesson."
+        if orders
+        else "This lesson doesn't cover that."
+    )
+    sections = [s for s in dict.fromkeys(p.section for p in index.passages) if s not in REQUIRED]
+    covers = "; ".join(f"“{section}”" for section in (sections or list(REQUIRED[:3]))[:4])
+    parts = [said, f"It does cover {covers}."]
+    if other:
+        parts.append(f"Another lesson may help: “{other.title}”.")
+    if text.language(question, index.words) != "en":
+        parts.append("I understand English best: please try asking in English.")
+    links = (Link(f"/lessons/{other.slug}/", other.title),) if other else ()
+    return Answer("not_covered", " ".join(parts), links=links, without_model=without_model)
+
+
+def _elsewhere(
+    question: str,
+    here: LessonIndex,
+    lessons: Sequence[LessonIndex],
+    vector: NDArray[np.float32] | None,
+) -> LessonIndex | None:
+    """The lesson that most likely covers the question, if one does."""
+    best: tuple[float, LessonIndex] | None = None
+    for index in lessons:
+        if index.slug == here.slug:
+            continue
+        asked = Asked.of(question, index)
+        ranking = rank(index, asked, vector)
+        judge = gate.gate_for(ranking)
+        chance = judge.probability(gate.signs(asked, ranking))
+        fits = chance >= max(judge.threshold, 0.7) and gate.has_answer_of_its_kind(asked, ranking)
+        if fits and (best is None or chance > best[0]):
+            best = chance, index
+    return best[1] if best else None
+
+
+def _hint(wanted: intents.Quiz, quiz: Sequence[quizhelp.Question]) -> Answer:
+    said, section = quizhelp.hint(wanted.number, quiz)
+    links = (Link(f"#{section.anchor}", section.title),) if section else ()
+    return Answer("hint", said, links=links)
+
+
+def _about_page(page: str, index: LessonIndex) -> Answer:
+    if page == "length":
+        minutes = f"about {index.minutes} minutes" if index.minutes else "a few minutes"
+        return Answer("small_talk", f"Reading this lesson takes {minutes}. A quiz follows.")
+    if page == "sources":
+        said = "The small numbers in the text lead to the lesson's sources, listed at its end."
+        return Answer("small_talk", said, links=(Link("#sources", "Sources"),))
+    if page == "quiz":
+        said = "The quiz is below the lesson. Try it, and ask me where to look if you're unsure."
+        return Answer("small_talk", said, links=(Link("#quiz", "Go to the quiz"),))
+    items = [p for p in index.passages if p.kind == "item" and p.section == verdict.DOES_WELL]
+    if page == "first_point" and items:
+        place = index.passages.index(items[0])
+        following = index.passages[place + 1 : place + 2]
+        more = [p for p in following if p.kind == "sentence" and p.section == verdict.DOES_WELL]
+        return Answer("quote", "", cite([items[0], *more]))
+    premise = [p for p in index.passages if p.section == REQUIRED[0]]
+    cannot = [p for p in index.passages if p.kind == "item" and p.section == verdict.CANNOT]
+    topic = set(text.stems(index.title + " " + index.summary))
+    key = max(premise, key=lambda p: len(topic & set(text.stems(p.text))), default=None)
+    return Answer("quote", "", cite([p for p in (key, *items[:1], *cannot[:1]) if p]))

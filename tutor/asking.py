@@ -1,0 +1,58 @@
+"""Lessons out of the database and the embedder in this process: what the commands share."""
+
+import difflib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lessons.models import Lesson
+from tutor import answer, index, intents, quizhelp
+from tutor.answer import Answer, Embed
+
+
+class CannotAsk(Exception):
+    """The message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    answer: Answer
+    first_text: float  # milliseconds until something can be shown
+    total: float
+
+
+def lesson(slug: str) -> Lesson:
+    found = Lesson.objects.filter(slug=slug).first()
+    if found:
+        return found
+    known = list(Lesson.objects.values_list("slug", flat=True))
+    if not known:
+        raise CannotAsk("no lessons are loaded: run 'manage.py load_lessons'")
+    near = difflib.get_close_matches(slug, known, n=3, cutoff=0.3) or known[:3]
+    raise CannotAsk(f"there is no lesson {slug!r}. Nearest: {', '.join(near)}")
+
+
+def embedder(warn: Callable[[str], None]) -> Embed | None:
+    """The embedder loaded into this process; None, with a warning, where it can't be."""
+    try:
+        from quant.embedder import embed
+
+        embed(["ready"])
+    except Exception as error:
+        warn(f"Answering without the model, by words only: {error}")
+        return None
+    return embed
+
+
+def ask(slug: str, question: str, embed: Embed | None, previous: str = "") -> Timed:
+    if not question.strip():
+        raise CannotAsk("the question is empty")
+    if len(question) > intents.LIMIT:
+        raise CannotAsk(f"the question has {len(question)} characters; {intents.LIMIT} at most")
+    row = lesson(slug)
+    begin = time.perf_counter()
+    found = answer.answer(
+        question, index.of(row), quizhelp.of(row), index.every, embed, previous=previous
+    )
+    total = (time.perf_counter() - begin) * 1000
+    return Timed(found, total, total)

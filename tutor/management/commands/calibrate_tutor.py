@@ -1,0 +1,50 @@
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from tutor import asking, evaluation, gate, index
+from tutor.answer import Embed
+from tutor.ranking import Asked, rank
+
+
+class Command(BaseCommand):
+    help = "Fit when the tutor answers (tutor/calibration.json) on judged questions."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path, help="judged questions; lines of half 'tune' only")
+        parser.add_argument("--dry-run", action="store_true", help="print, write nothing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            cases = [
+                case
+                for case in evaluation.read(options["file"], judged=True)
+                if case.half != "report" and case.expect in ("covered", "not_covered")
+            ]
+            embed = asking.embedder(lambda said: self.stderr.write(said))
+            if embed is None or not cases:
+                raise asking.CannotAsk("calibrating needs the embedder and judged questions")
+            indexes = {name: index.of(asking.lesson(name)) for name in {c.lesson for c in cases}}
+        except (asking.CannotAsk, evaluation.QuestionFileError) as error:
+            raise CommandError(str(error)) from None
+        fitted, said = {}, {}
+        for kind, how in (("meaning", embed), ("words", None)):
+            rows = [(case, self._signs(case, indexes[case.lesson], how)) for case in cases]
+            fitted[kind], said[kind] = evaluation.calibrate(rows)
+            self.stdout.write(f"{kind}: {fitted[kind]} on lessons not fitted on: {said[kind]}")
+        if not options["dry_run"]:
+            about = {
+                "fitted_on": f"{len(cases)} questions of {len(indexes)} lessons",
+                "on_lessons_held_out": said,
+            }
+            gate.save(fitted, about)
+            self.stdout.write(f"Written to {gate.CALIBRATION}")
+
+    def _signs(
+        self, case: evaluation.Case, found: index.LessonIndex, embed: Embed | None
+    ) -> gate.Signs:
+        asked = Asked.of(case.question, found)
+        vector = embed([asked.mended])[0] if embed else None
+        return gate.signs(asked, rank(found, asked, vector))

@@ -1,0 +1,178 @@
+"""Words: what of a question or a passage is compared, and how misspelt ones are mended.
+
+>>> stems("Does four-bit quantisation need less RAM?")
+['4bit', 'quantiz', 'need', 'less', 'ram']
+"""
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping
+from functools import cache, lru_cache
+from pathlib import Path
+
+import snowballstemmer
+import wordfreq
+
+_stemmer = snowballstemmer.stemmer("english")
+
+_FILE = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
+STOP = frozenset(_FILE["stop"].split())
+CHAT: dict[str, str] = _FILE["chat"]
+NUMBER_WORDS: dict[str, str] = _FILE["numbers"]
+# Each word of a group of equals stands for its first.
+_FIRST = {
+    word: group.split()[0] for group in _FILE["same"].strip().splitlines() for word in group.split()
+}
+
+_PHRASES = (
+    (re.compile(r"\b(?:graphics|video) cards?\b"), "gpu"),
+    (re.compile(r"\b(?:throw|throws|thrown|throwing) (?:away|out)\b"), "delete"),
+    (re.compile(r"\b(?:made|make) up of\b"), "of"),
+)
+_BIT_FORMATS = (
+    (
+        re.compile(rf"\b({'|'.join(NUMBER_WORDS)})[\s-]+bits?\b"),
+        lambda match: NUMBER_WORDS[match[1]] + "bit",
+    ),
+    (re.compile(r"\b(\d+)[\s-]*bits?\b"), r" \1bit "),
+    (re.compile(r"\bint[\s-]?(\d+)\b"), r" int\1 \1bit "),
+    (re.compile(r"\bi?q(\d)((?:_[a-z0-9]+)+)\b"), r" q\1\2 q\1 \1bit "),
+    (re.compile(r"\bq(\d)\b"), r" q\1 \1bit "),
+    (re.compile(r"\b(b?)fp?[\s-]?(16|32)\b"), r" \1fp\2 \2bit "),
+    (re.compile(r"\bfp[\s-]?(4|8)\b"), r" fp\1 \1bit "),
+    (re.compile(r"\bhalf[\s-]precision\b"), " 16bit "),
+    (re.compile(r"\b(\d+(?:\.\d+)?)[\s-]*(?:b|billion|bn)\b"), r" \1b "),
+)  # fmt: skip
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
+_WORD = re.compile(r"\d+(?:\.\d+)?(?:bit|b)?(?![a-z0-9_])|[^\W_]+(?:_[^\W_]+)*(?:'[^\W_]+)?")
+_LETTERS = re.compile(r"[a-z]+$")
+
+
+def plain(text: str) -> str:
+    """Lower case, one kind of apostrophe and dash, no odd characters, single spaces."""
+    text = unicodedata.normalize("NFKC", text).lower()
+    text = text.translate({0x2018: "'", 0x2019: "'", 0x2010: "-", 0x2011: "-", 0x2212: "-"})
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def words(text: str) -> list[str]:
+    """Words in order, number formats made one: "8-bit", "INT8" and "Q8_0" all give "8bit" too."""
+    text = _THOUSANDS.sub("", plain(text))
+    for pattern, replacement in _BIT_FORMATS + _PHRASES:
+        text = pattern.sub(replacement, text)
+    found = _WORD.findall(text)
+    return [word.removesuffix("'s") if word.endswith("'s") else word for word in found]
+
+
+@lru_cache(maxsize=20_000)
+def stem(word: str) -> str:
+    """The word's stem. Words that mean the same share one ("RAM" and "memory")."""
+    if not _LETTERS.match(word):
+        return word
+    if re.fullmatch(r"quanti[sz](?:e[sd]?|ing|ations?|ers?)?|quants?", word):
+        return "quantiz"
+    if word.endswith(("izer", "izers")):  # a tokenizer is no token
+        return word.removesuffix("s")
+    word = _FIRST.get(word, word)
+    return _stemmer.stemWord(word)
+
+
+def stems(text: str) -> list[str]:
+    """Stems of the words that carry a subject, in order."""
+    return [stem(word) for word in words(text) if word not in STOP and "'" not in word]
+
+
+@cache
+def frequency(word: str) -> float:
+    """How common a word is in English, on the Zipf scale: "the" 7.7, "bread" 4.5, unknown 0."""
+    return wordfreq.zipf_frequency(word, "en")
+
+
+def write_out(question: str) -> str:
+    """Chat's short forms in full; everything else as it was."""
+    return " ".join(
+        CHAT.get(token.lower().strip("?!.,").replace("'", "").replace("’", ""), token)
+        if token.lower().strip("?!.,") not in STOP
+        else token
+        for token in question.split()
+    )
+
+
+def mend(question: str, vocabulary: Mapping[str, int], known: Collection[str] | None = None) -> str:
+    """Misspelt words replaced by the nearest word of the lesson.
+
+    `vocabulary`: the lesson's words and how often each stands there; `known`: their stems, where
+    those are at hand. A word is misspelt if it is neither there nor common English. Near is one
+    slip (a letter wrong, missing, added, or two swapped), two in words of eight letters and more.
+
+    >>> mend("wat is quantizaton?", {"quantization": 9})
+    'wat is quantization?'
+    """
+    stems_known = {stem(word) for word in vocabulary} if known is None else known
+
+    def mended(match: re.Match[str]) -> str:
+        word = match[0].lower()
+        if len(word) < 4 or word in STOP or word in CHAT or stem(word) in stems_known:
+            return match[0]
+        if frequency(word) >= 2.3:
+            return match[0]
+        return nearest(word, vocabulary) or match[0]
+
+    return re.sub(r"[A-Za-z]+", mended, question)
+
+
+def nearest(word: str, vocabulary: Mapping[str, int]) -> str | None:
+    """The word of the vocabulary that `word` most likely was meant to be, or None."""
+    allowed = 1 if len(word) < 8 else 2
+    best: tuple[int, bool, int, str] | None = None
+    for candidate, count in vocabulary.items():
+        if abs(len(candidate) - len(word)) > allowed or not _LETTERS.match(candidate):
+            continue
+        slips = distance(word, candidate, allowed)
+        if slips > allowed or len(candidate) < 4:
+            continue
+        key = (slips, candidate[0] != word[0], -count, candidate)
+        if best is None or key < best:
+            best = key
+    return best[3] if best else None
+
+
+def distance(a: str, b: str, limit: int) -> int:
+    """Slips between two words (optimal string alignment); more than `limit` is not told apart."""
+    before: list[int] = []
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        last, before, row = before, row, [i]
+        for j, y in enumerate(b, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                cost = min(cost, last[j - 2] + 1)
+            row.append(cost)
+        if min(row) > limit:
+            return limit + 1
+    return row[-1]
+
+
+LANGUAGES = ("es", "fr", "de", "it", "pt", "nl", "pl", "tr", "id", "sv", "cs", "ro", "fi")
+
+
+def language(text: str, known: Collection[str] = ()) -> str:
+    """The language that a question is most likely in, as a code ("en", "de", ...).
+
+    Words of the lesson (`known`) count for none. Other scripts than Latin are told by "other".
+    """
+    letters = [c for c in text if c.isalpha()]
+    if letters and sum("LATIN" in unicodedata.name(c, "") for c in letters) < len(letters) / 2:
+        return "other"
+    tokens = [w for w in words(text) if w not in known and not any(c.isdigit() for c in w)]
+    if len(tokens) < 2:
+        return "en"
+    english = _familiarity(tokens, "en")
+    best = max(LANGUAGES, key=lambda code: _familiarity(tokens, code))
+    return best if _familiarity(tokens, best) > english + 0.8 else "en"
+
+
+def _familiarity(tokens: Iterable[str], code: str) -> float:
+    found = [wordfreq.zipf_frequency(token, code, wordlist="small") for token in tokens]
+    return sum(found) / len(found)

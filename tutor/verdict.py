@@ -1,0 +1,133 @@
+"""Yes or No, only where a passage plainly says so.
+
+A wrong Yes is worse than none, so everything must fit: every subject word of the question stands
+in one clause of the passage, in the same order; the clause says little else; and neither side
+hedges, compares or counts in a way that the other does not. Otherwise there is no verdict, and the
+quote speaks for itself.
+"""
+
+import re
+
+from tutor import text
+from tutor.index import LessonIndex, Quotable
+from tutor.ranking import Asked
+
+CANNOT, DOES_WELL = "What AI cannot do", "What AI does well here"
+
+_YES_NO = re.compile(
+    r"^(?:is|are|was|were|do|does|did|can|could|will|would|should|has|have|may|might|must)\b(?!.*\bor\b)",
+    re.IGNORECASE,
+)
+_NEGATION = re.compile(
+    r"\b(?:not|no|never|cannot|can't|none|nothing|nobody|neither|nor|without|hardly|seldom|rarely|"
+    r"fails? to|stop[s]?|avoid|instead)\b|n't\b",
+    re.IGNORECASE,
+)
+_SCOPE = frozenset(
+    [
+        "all",
+        "always",
+        "every",
+        "everything",
+        "everywhere",
+        "any",
+        "anything",
+        "only",
+        "ever",
+        "completely",
+        "fully",
+        "exactly",
+        "entirely",
+        "usually",
+        "often",
+        "sometimes",
+        "many",
+        "most",
+        "some",
+        "few",
+        "mostly",
+        "nearly",
+        "almost",
+        "about",
+        "roughly",
+        "may",
+        "might",
+        "can",
+        "could",
+        "seldom",
+        "largely",
+        "mainly",
+        "perhaps",
+        "probably",
+        "likely",
+        "certain",
+        "enough",
+        "until",
+        "unless",
+        "if",
+        "when",
+        "while",
+        "where",
+        "more",
+        "less",
+        "fewer",
+        "most",
+        "least",
+        "better",
+        "worse",
+        "than",
+        "as",
+        "faster",
+        "slower",
+        "smaller",
+        "larger",
+        "bigger",
+        "higher",
+        "lower",
+        "cheaper",
+        "first",
+        "last",
+        "both",
+        "either",
+        "half",
+        "twice",
+        "double",
+        "before",
+        "after",
+    ]
+)
+_CLAUSE = re.compile(r"[:;,()]|\b(?:but|because|so that|so|which|while|although|and then|yet)\b")
+
+
+def opener(asked: Asked, passage: Quotable, index: LessonIndex) -> str | None:
+    """ "Yes" or "No" where the passage settles a yes/no question; else None."""
+    question = asked.mended.strip()
+    if not _YES_NO.match(question) or _NEGATION.search(question) or passage.kind == "row":
+        return None
+    if passage.context not in ("", CANNOT, DOES_WELL):
+        return None
+    subject = set(text.stems(index.title))  # what the whole lesson is about may go unsaid
+    wanted = [stem for stem in asked.stems if stem not in subject or stem in _digits(asked.stems)]
+    if len(wanted) < 2:
+        return None
+    for clause in _CLAUSE.split(passage.text):
+        if _says(wanted, asked, clause):
+            negative = bool(_NEGATION.search(clause)) != (passage.context == CANNOT)
+            return "No" if negative else "Yes"
+    return None
+
+
+def _digits(stems: list[str]) -> list[str]:
+    return [stem for stem in stems if any(c.isdigit() for c in stem)]
+
+
+def _says(wanted: list[str], asked: Asked, clause: str) -> bool:
+    said = text.stems(clause)
+    places = [said.index(stem) for stem in wanted if stem in said]
+    if len(places) < len(wanted) or places != sorted(places):
+        return False
+    extra = set(said) - set(asked.stems)
+    if len(extra) > max(1, len(set(said)) // 3):
+        return False
+    scope_said, scope_asked = (_SCOPE & set(text.words(part)) for part in (clause, asked.mended))
+    return scope_said == scope_asked
