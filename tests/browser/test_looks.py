@@ -14,6 +14,9 @@ def test_home_has_no_violation(site, new_page, theme):
     page = new_page(color_scheme=theme)
     page.goto(f"{site.url}/")
     no_violations(page)
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    no_violations(page)
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -36,6 +39,15 @@ def test_no_state_of_the_quiz_has_a_violation(site, new_page, theme):
     answer(page)
     send(page)
     expect(page.locator("[data-kept]")).to_contain_text("Saved")
+    no_violations(page)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_no_error_page_has_a_violation(site, new_page, theme):
+    page = new_page(color_scheme=theme)
+    page.expected.append("Failed to load resource")
+    page.goto(f"{site.url}/lessons/nothing/")
+    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
     no_violations(page)
 
 
@@ -62,7 +74,6 @@ def test_nothing_is_wider_than_the_screen(site, new_page, width):
 def test_text_of_twice_the_size_stays_whole(site, new_page):
     page = new_page(viewport={"width": 1280, "height": 800})
     page.goto(f"{site.url}/lessons/{site.slugs[0]}/")
-    page.add_init_script("")
     page.evaluate("document.documentElement.style.setProperty('font-size', '200%')")
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
 

@@ -6,6 +6,12 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import events, until
 from tests.browser.test_quiz import answer, send
 
+IMPORT_RECORD = """async () => {
+  const script = await fetch(document.querySelector("script[src*='/lesson.']").src);
+  const [, path] = (await script.text()).match(/["'][^"']*?(progress\\.[^"'/]*)["']/);
+  globalThis.record = (await import(`/static/js/${path}`)).record;
+}"""
+
 
 @pytest.fixture
 def lesson(site) -> str:
@@ -85,13 +91,8 @@ def test_tabs_that_record_the_same_at_once_count_it_once(site, lesson, page):
     tabs = [page, page.context.new_page()]
     tabs[1].goto(lesson)
     expect(state(tabs[1], site.slugs[0])).to_have_text("Opened")
-    code = """async () => {
-      const script = await fetch(document.querySelector("script[src*='/lesson.']").src);
-      const [, path] = (await script.text()).match(/["'][^"']*?(progress\\.[^"'/]*)["']/);
-      globalThis.record = (await import(`/static/js/${path}`)).record;
-    }"""
     for tab in tabs:
-        tab.evaluate(code)
+        tab.evaluate(IMPORT_RECORD)
     number = "01890000-0000-7000-8000-000000000001"
     same = f"record('quiz.scored', 'x', {{score: 1, of: 2}}, {{id: '{number}'}})"
     for tab in tabs * 5:
@@ -99,6 +100,23 @@ def test_tabs_that_record_the_same_at_once_count_it_once(site, lesson, page):
     for tab in tabs:
         tab.evaluate(same)
     assert len([event for event in events(page) if event["lesson"] == "x"]) == 1
+
+
+def test_an_erasure_empties_what_it_covers_and_leaves_the_ids(site, lesson, page):
+    page.goto(lesson)
+    answer(page)
+    send(page)
+    expect(page.locator("[data-kept]")).to_contain_text("Saved")
+    (scored,) = events(page, "quiz.scored")
+    assert scored["data"]["answers"]
+    page.evaluate(IMPORT_RECORD)
+    page.evaluate("record('quiz.scored', 'another', {score: 1, of: 2})")
+    page.evaluate(f"record('progress.erased', '{site.slugs[0]}')")
+    expect(state(page, site.slugs[0])).to_have_text("")
+    kept = {event["id"]: event for event in events(page, "quiz.scored")}
+    assert len(kept) == 2
+    assert kept.pop(scored["id"])["data"] == {}
+    assert next(iter(kept.values()))["data"] == {"score": 1, "of": 2}
 
 
 def test_blocked_storage_is_said_and_the_page_still_works(site, lesson, new_page):

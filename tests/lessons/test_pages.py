@@ -208,9 +208,10 @@ def test_a_kept_page_still_has_a_token_that_is_accepted():
     [
         lambda: Lesson.objects.filter(slug="lesson-1").update(source_hash="f" * 64),
         lambda: Lesson.objects.filter(slug="lesson-2").update(source_hash="f" * 64),
+        lambda: Lesson.objects.filter(slug="lesson-3").update(source_hash="f" * 64),
         lambda: make_lesson(9),
     ],
-    ids=["the lesson", "a related lesson", "the number of lessons"],
+    ids=["the lesson", "the next lesson", "a related lesson", "the number of lessons"],
 )
 def test_a_change_that_the_page_shows_makes_a_new_page(client, change):
     make_catalogue(3)

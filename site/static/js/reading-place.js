@@ -61,6 +61,7 @@ function offer(passage) {
     passage.focus({ preventScroll: true });
   });
   close.addEventListener("click", () => box.remove());
+  addEventListener("scroll", () => scrollY > innerHeight && box.remove(), { passive: true });
 }
 
 const before = read();
