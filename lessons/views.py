@@ -8,8 +8,9 @@ from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.http import quote_etag
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_safe
-from django.views.decorators.vary import vary_on_cookie
+from django.views.decorators.vary import vary_on_cookie, vary_on_headers
 
+from config.htmx import HtmxRequest
 from config.release import release
 from lessons import guide, quiz, reading
 from lessons.models import Lesson
@@ -57,9 +58,9 @@ def lesson(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @gzip_page
-@vary_on_cookie
+@vary_on_headers("Cookie", "HX-Request")
 @require_http_methods(["GET", "HEAD", "POST"])
-def take_quiz(request: HttpRequest, slug: str) -> HttpResponse:
+def take_quiz(request: HtmxRequest, slug: str) -> HttpResponse:
     """GET: the questions on a page of their own. POST: the result, or what is still missing."""
     page = _lesson_page(slug)
     questions = quiz.questions_of(page.lesson)
