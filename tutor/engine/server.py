@@ -1,0 +1,329 @@
+"""The engine's endpoints, as OpenAI's clients expect them."""
+
+import asyncio
+import json
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from jinja2 import TemplateError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from tutor.engine import chat
+from tutor.engine.job import End, Event, Failure, Job, Token
+from tutor.engine.options import BadRequest, max_tokens, sampling, stop_words
+from tutor.engine.scheduler import Full, Scheduler, TooLong
+
+logger = logging.getLogger(__name__)
+BODY_LIMIT = 1 << 20
+EMBED_LIMIT = 256  # texts in one request
+RETRY_AFTER = {"Retry-After": "2"}
+
+
+@dataclass
+class Models:
+    """What the endpoints serve, once it is loaded."""
+
+    scheduler: Scheduler
+    template: chat.Template
+    chat_name: str
+    embed: Callable[[list[str]], np.ndarray]
+    embed_name: str
+
+
+def application(load: Callable[[], Models]) -> Starlette:
+    """Serve at once; /health and the rest answer 503 until `load` (on a thread) is done."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        app.state.models = None
+        loading = asyncio.get_running_loop().run_in_executor(None, load)
+        loading.add_done_callback(partial(_loaded, app))
+        yield
+        if app.state.models:
+            await asyncio.to_thread(app.state.models.scheduler.stop)
+
+    routes = [
+        Route("/health", health),
+        Route("/v1/models", models),
+        Route("/v1/embeddings", embeddings, methods=["POST"]),
+        Route("/v1/chat/completions", chat_completions, methods=["POST"]),
+        Route("/v1/completions", completions, methods=["POST"]),
+    ]
+    handlers = {
+        BadRequest: _bad_request,
+        chat.ChatError: _bad_request,
+        TooLong: _bad_request,
+        TemplateError: _bad_request,
+        Full: _full,
+        HTTPException: _http_error,
+    }
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+
+
+def _loaded(app: Starlette, loading: "asyncio.Future[Models]") -> None:
+    if loading.cancelled():
+        return
+    if error := loading.exception():
+        logger.error("the models can't be loaded: %s", error)
+        app.state.failed(error)
+    else:
+        app.state.models = loading.result()
+
+
+def _error(status: int, message: str, kind: str, **headers: str) -> JSONResponse:
+    error = {"message": message, "type": kind, "param": None, "code": None}
+    return JSONResponse({"error": error}, status, headers or None)
+
+
+async def _bad_request(_request: Request, error: Exception) -> Response:
+    return _error(400, str(error), "invalid_request_error")
+
+
+async def _full(_request: Request, error: Exception) -> Response:
+    return _error(503, str(error), "overloaded_error", **RETRY_AFTER)
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    kind = "server_error" if error.status_code >= 500 else "invalid_request_error"
+    return _error(error.status_code, error.detail, kind, **(error.headers or {}))
+
+
+def _ready(request: Request) -> Models:
+    found = request.app.state.models
+    if found is None:
+        raise Full("the models are still being loaded")
+    return found
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    read = bytearray()
+    async for part in request.stream():
+        read += part
+        if len(read) > BODY_LIMIT:
+            raise HTTPException(413, f"a request may have {BODY_LIMIT} bytes at most")
+    try:
+        body = json.loads(bytes(read))
+    except ValueError as error:
+        raise BadRequest(f"the body is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise BadRequest("the body must be a JSON object")
+    return body
+
+
+async def health(request: Request) -> Response:
+    found = request.app.state.models
+    if found is None:
+        return JSONResponse({"status": "loading"}, 503, RETRY_AFTER)
+    return JSONResponse({"status": "ok", **found.scheduler.load})
+
+
+async def models(request: Request) -> Response:
+    found = _ready(request)
+    names = (found.chat_name, found.embed_name)
+    data = [{"id": name, "object": "model", "owned_by": "openbook"} for name in names]
+    return JSONResponse({"object": "list", "data": data})
+
+
+async def embeddings(request: Request) -> Response:
+    found = _ready(request)
+    body = await _body(request)
+    texts = body.get("input")
+    texts = [texts] if isinstance(texts, str) else texts
+    if not isinstance(texts, list) or not texts or not all(isinstance(t, str) for t in texts):
+        raise BadRequest("'input' must be a text or a list of texts")
+    if len(texts) > EMBED_LIMIT:
+        raise BadRequest(f"'input' may have {EMBED_LIMIT} texts at most")
+    errand = partial(found.embed, texts)
+    vectors = await asyncio.wrap_future(found.scheduler.between_steps(errand))
+    data = [
+        {"object": "embedding", "index": i, "embedding": [round(float(x), 7) for x in vector]}
+        for i, vector in enumerate(vectors)
+    ]
+    count = sum(len(text.split()) for text in texts)
+    usage = {"prompt_tokens": count, "total_tokens": count}
+    return JSONResponse({"object": "list", "data": data, "model": found.embed_name, "usage": usage})
+
+
+async def chat_completions(request: Request) -> Response:
+    found = _ready(request)
+    body = await _body(request)
+    prompt = found.template.prompt(chat.checked(body.get("messages")))
+    return await _answer(request, found, body, prompt.prefix, prompt.rest, _ChatForm)
+
+
+async def completions(request: Request) -> Response:
+    found = _ready(request)
+    body = await _body(request)
+    text = body.get("prompt")
+    if not isinstance(text, str) or not text:
+        raise BadRequest("'prompt' must be a text that is not empty")
+    tokens = found.scheduler.model.tokenize(text, add_special=True)
+    return await _answer(request, found, body, (), tuple(tokens), _TextForm)
+
+
+async def _answer(
+    request: Request,
+    found: Models,
+    body: dict[str, Any],
+    prefix: tuple[int, ...],
+    rest: tuple[int, ...],
+    form: "type[_Form]",
+) -> Response:
+    loop = asyncio.get_running_loop()
+    events: asyncio.Queue[Event] = asyncio.Queue()
+    context = min(found.scheduler.context.n_ctx, found.scheduler.model.n_ctx_train)
+    job = Job(
+        prefix,
+        rest,
+        sampling(body),
+        max_tokens(body, context - len(prefix) - len(rest)),
+        stop_words(body),
+        emit=lambda event: loop.call_soon_threadsafe(events.put_nowait, event),
+        user=str(body.get("user") or ""),
+    )
+    found.scheduler.submit(job)
+    written = form(found.chat_name)
+    if body.get("stream"):
+        options = body.get("stream_options") or {}
+        usage = isinstance(options, dict) and bool(options.get("include_usage"))
+        stream = _stream(found.scheduler, job, events, written, usage)
+        return StreamingResponse(stream, media_type="text/event-stream")
+    return await _whole(request, found.scheduler, job, events, written)
+
+
+async def _stream(
+    scheduler: Scheduler,
+    job: Job,
+    events: "asyncio.Queue[Event]",
+    form: "_Form",
+    with_usage: bool,
+) -> AsyncIterator[str]:
+    """One chunk for each token. When the client goes, this ends early and frees the job."""
+    try:
+        for chunk in form.opening():
+            yield _sse(chunk)
+        while True:
+            event = await events.get()
+            if isinstance(event, Token):
+                yield _sse(form.chunk(event.text))
+            elif isinstance(event, End):
+                yield _sse(form.chunk(None, event.reason))
+                if with_usage:
+                    yield _sse({**form.chunk(None), "choices": [], "usage": _usage(event)})
+                break
+            else:
+                yield _sse({"error": {"message": event.message, "type": "server_error"}})
+                break
+        yield "data: [DONE]\n\n"
+    finally:
+        scheduler.cancel(job)
+
+
+async def _whole(
+    request: Request,
+    scheduler: Scheduler,
+    job: Job,
+    events: "asyncio.Queue[Event]",
+    form: "_Form",
+) -> Response:
+    gone = asyncio.create_task(_disconnected(request))
+    text = []
+    try:
+        while True:
+            event_task = asyncio.ensure_future(events.get())
+            await asyncio.wait({event_task, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not event_task.done():
+                event_task.cancel()
+                return Response(status_code=499)  # nobody is there to read it
+            event = event_task.result()
+            if isinstance(event, Token):
+                text.append(event.text)
+            elif isinstance(event, Failure):
+                return _error(500, event.message, "server_error")
+            else:
+                return JSONResponse(form.whole("".join(text), event.reason, _usage(event)))
+    finally:
+        gone.cancel()
+        scheduler.cancel(job)
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _sse(data: dict[str, Any]) -> str:
+    return f"data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"
+
+
+def _usage(end: End) -> dict[str, Any]:
+    return {
+        "prompt_tokens": end.prompt_tokens,
+        "completion_tokens": end.completion_tokens,
+        "total_tokens": end.prompt_tokens + end.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": end.cached_tokens},
+    }
+
+
+class _Form:
+    """How one answer is written: the parts that chat and plain completion share."""
+
+    object = prefix = ""
+
+    def __init__(self, model: str) -> None:
+        self.head = {
+            "id": f"{self.prefix}-{uuid.uuid4().hex[:24]}",
+            "created": int(time.time()),
+            "model": model,
+        }
+
+    def opening(self) -> Sequence[dict[str, Any]]:
+        return ()
+
+    def chunk(self, text: str | None, reason: str | None = None) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def whole(self, text: str, reason: str, usage: dict[str, Any]) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+class _ChatForm(_Form):
+    prefix = "chatcmpl"
+
+    def opening(self) -> Sequence[dict[str, Any]]:
+        return [self._chunk({"role": "assistant", "content": ""}, None)]
+
+    def chunk(self, text: str | None, reason: str | None = None) -> dict[str, Any]:
+        return self._chunk({} if text is None else {"content": text}, reason)
+
+    def _chunk(self, delta: dict[str, str], reason: str | None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        return {**self.head, "object": "chat.completion.chunk", "choices": [choice]}
+
+    def whole(self, text: str, reason: str, usage: dict[str, Any]) -> dict[str, Any]:
+        message = {"role": "assistant", "content": text}
+        choice = {"index": 0, "message": message, "finish_reason": reason}
+        return {**self.head, "object": "chat.completion", "choices": [choice], "usage": usage}
+
+
+class _TextForm(_Form):
+    prefix = "cmpl"
+
+    def chunk(self, text: str | None, reason: str | None = None) -> dict[str, Any]:
+        choice = {"index": 0, "text": text or "", "finish_reason": reason}
+        return {**self.head, "object": "text_completion", "choices": [choice]}
+
+    def whole(self, text: str, reason: str, usage: dict[str, Any]) -> dict[str, Any]:
+        return {**self.chunk(text, reason), "usage": usage}
