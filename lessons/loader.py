@@ -14,7 +14,7 @@ from pathlib import Path
 from django.db import transaction
 from django.urls import Resolver404, resolve
 
-from lessons import catalogue, embeddings, folder, related
+from lessons import catalogue, embeddings, folder, related, search_index
 from lessons.catalogue import Entry
 from lessons.folder import ParsedLesson
 from lessons.models import Choice, Lesson, Passage, Question
@@ -71,10 +71,12 @@ def load(directory: Path, progress: Progress = quiet, *, embed: bool = True) -> 
     lessons = [lesson for lesson in lessons if lesson.entry.slug in changed]
     with transaction.atomic():
         Lesson.objects.filter(slug__in=gone).delete()
+        stored_now = []
         for done, lesson in enumerate(lessons, 1):
-            _store(lesson, hashes[lesson.entry.slug])
+            stored_now.append(_store(lesson, hashes[lesson.entry.slug]))
             progress("Storing", done, len(lessons))
         moved = _place(entries)
+        search_index.refresh(stored_now)
     result = Loaded(len(entries), len(lessons), len(gone))
     if embed:
         _embed(result, progress)
@@ -182,7 +184,8 @@ def _broken(
     return None
 
 
-def _store(lesson: ParsedLesson, digest: str) -> None:
+def _store(lesson: ParsedLesson, digest: str) -> int:
+    """Writes the lesson with all its parts; its id."""
     page, entry = lesson.page, lesson.entry
     values = {
         "title": lesson.title,
@@ -239,6 +242,7 @@ def _store(lesson: ParsedLesson, digest: str) -> None:
         for stored, question in zip(questions, lesson.questions, strict=True)
         for position, choice in enumerate(question.choices, 1)
     )
+    return row.pk
 
 
 def _place(entries: list[Entry]) -> int:

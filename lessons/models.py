@@ -144,3 +144,23 @@ class ProgressEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.number}: {self.type} {self.lesson}"
+
+
+class SearchWord(models.Model):
+    """A word that some lesson says (lessons/search_index.py)."""
+
+    word = models.CharField(max_length=40, unique=True)
+    token = models.CharField(max_length=60, db_index=True, help_text="what it is found by")
+
+    def __str__(self) -> str:
+        return self.word
+
+
+class SearchVariant(models.Model):
+    """A word with one letter left out, or whole: where a misspelt one meets it."""
+
+    variant = models.CharField(max_length=40, db_index=True)
+    word = models.CharField(max_length=40, db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.variant} ← {self.word}"

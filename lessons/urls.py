@@ -6,6 +6,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("lessons/<slug:slug>/", views.lesson, name="lesson"),
     path("lessons/<slug:slug>/quiz/", views.take_quiz, name="quiz"),
+    path("search/", views.search, name="search"),
     path("authors/", views.authors, name="authors"),
     path("progress/sync", progress_views.progress_sync, name="progress_sync"),
     path("progress/export", progress_views.progress_export, name="progress_export"),

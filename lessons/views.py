@@ -13,6 +13,7 @@ from django.views.decorators.vary import vary_on_cookie, vary_on_headers
 from config.htmx import HtmxRequest
 from config.release import release
 from lessons import guide, quiz, reading
+from lessons import search as finding
 from lessons.models import Lesson
 
 TUTOR_PANELS = ("tutor/panel.html", "lessons/parts/no_tutor.html")
@@ -92,3 +93,16 @@ def _lesson_page(slug: str) -> reading.LessonPage:
 @require_safe
 def authors(request: HttpRequest) -> HttpResponse:
     return _fresh(render(request, "lessons/authors.html", {"guide": guide.authors_guide()}))
+
+
+@gzip_page
+@vary_on_headers("Cookie", "HX-Request")
+@require_safe
+def search(request: HtmxRequest) -> HttpResponse:
+    page = request.GET.get("page", "")
+    results = finding.search(
+        request.GET.get("q", ""), int(page) if page.isdecimal() and len(page) < 6 else 1
+    )
+    whole = not request.htmx or request.htmx.history_restore_request
+    name = "lessons/search.html" if whole else "lessons/parts/results.html"
+    return _fresh(render(request, name, {"results": results}))

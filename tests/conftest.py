@@ -1,4 +1,15 @@
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import dj_database_url
 import pytest
+from django.core.management import call_command
+from django.db import connections, transaction
+from django.db.utils import ConnectionHandler
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +23,83 @@ def plain_static_files(settings, collected_folder):
     settings.STATIC_ROOT = collected_folder
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = settings.STORAGES | {"staticfiles": plain}
+
+
+# PostgreSQL: a test that asks for `postgres` runs on it as it would on SQLite with `db`; one that
+# asks for `either_database` runs on both. `postgres_url` is a DATABASE_URL for other processes.
+
+
+def _postgres_programs() -> Path:
+    found = shutil.which("pg_ctl")
+    folders = [Path(found).resolve().parent] if found else []
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    for folder in folders:
+        if (folder / "initdb").exists():
+            return folder
+    pytest.skip("PostgreSQL is not installed here (on Debian: apt install postgresql)")
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A server of its own, on a Unix socket in a folder of its own, gone afterwards."""
+    programs = _postgres_programs()
+    who = {"user": "postgres", "group": "postgres", "extra_groups": []}
+    who = who if os.getuid() == 0 else {}  # PostgreSQL refuses to run as root
+    home = Path(tempfile.mkdtemp(prefix="openbook-pg-"))
+    if who:
+        shutil.chown(home, "postgres", "postgres")
+    settings = f"-k {home} -c listen_addresses='' -c fsync=off -c full_page_writes=off"
+
+    def run(program: str, *arguments: str) -> None:
+        subprocess.run(
+            [programs / program, "-D", home / "data", *arguments],
+            check=True,
+            cwd=home,
+            stdout=subprocess.DEVNULL,
+            **who,
+        )
+
+    try:
+        run("initdb", "-U", "openbook", "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust", "-N")
+        run("pg_ctl", "-w", "-l", str(home / "log"), "-o", settings, "start")
+        try:
+            yield f"postgres://openbook@{str(home).replace('/', '%2F')}/postgres"
+        finally:
+            run("pg_ctl", "-w", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def _postgres_connection(postgres_url, django_db_blocker):
+    wrapper = ConnectionHandler({"default": dj_database_url.parse(postgres_url)})["default"]
+    with django_db_blocker.unblock():
+        usual = connections["default"]
+        connections["default"] = wrapper
+        try:
+            call_command("migrate", verbosity=0)
+        finally:
+            connections["default"] = usual
+    yield wrapper
+    with django_db_blocker.unblock():
+        wrapper.close()
+
+
+@pytest.fixture
+def postgres(_postgres_connection, django_db_blocker):
+    """The test's database is PostgreSQL; what it writes is rolled back."""
+    with django_db_blocker.unblock():
+        usual = connections["default"]
+        connections["default"] = _postgres_connection
+        try:
+            with transaction.atomic():
+                yield _postgres_connection
+                transaction.set_rollback(True)
+        finally:
+            connections["default"] = usual
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def either_database(request):
+    request.getfixturevalue("db" if request.param == "sqlite" else "postgres")
+    return request.param

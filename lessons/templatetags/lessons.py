@@ -1,7 +1,8 @@
 import re
+from collections.abc import Iterable
 
 from django import template
-from django.utils.html import conditional_escape
+from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 register = template.Library()
@@ -13,3 +14,13 @@ _NUMBERED = re.compile(r"\d+-\w+")
 def unbroken(text: str) -> SafeString:
     """Keeps "4-bit" on one line where a title wraps; the text itself stays as it is."""
     return mark_safe(_NUMBERED.sub(r'<span class="nb">\g<0></span>', conditional_escape(text)))
+
+
+@register.filter
+def marked(pieces: Iterable[tuple[str, bool]]) -> SafeString:
+    """A text in pieces, with <mark> around those that were searched for."""
+    return format_html_join("", "{}", ((_piece(text, hit),) for text, hit in pieces))
+
+
+def _piece(text: str, hit: bool) -> str:
+    return format_html("<mark>{}</mark>", text) if hit else text

@@ -1,0 +1,156 @@
+"""The search index: FTS5 in SQLite, a tsvector in PostgreSQL, both filled with our own tokens.
+
+Tokens are letters and digits only, so no word that anybody types is syntax to either database.
+A group of tokens is found if one of them is; all groups have to be found, or any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from django.db import connection
+
+from lessons.models import Lesson, SearchVariant, SearchWord
+from lessons.words import WORD, american, deletions, parts, token, tokens, words
+
+# title, what it is about, the text: how much a word counts there
+_WEIGHTS_SQLITE = "8.0, 4.0, 1.0"
+_WEIGHTS_POSTGRES = "{0.0, 0.1, 0.4, 1.0}"  # D, C, B, A
+_POSITIONS = 255  # PostgreSQL keeps no more of one word
+_BATCH = 500
+LONGEST = 40  # letters of a word that can be found
+
+Fields = tuple[str, str, str]
+
+
+def is_sqlite() -> bool:
+    return connection.vendor == "sqlite"
+
+
+def find(groups: Sequence[Collection[str]], *, every: bool = True) -> list[int]:
+    """Ids of the lessons that hold the groups, best first."""
+    with connection.cursor() as cursor:
+        if is_sqlite():
+            joined = (" AND " if every else " OR ").join(
+                "(" + " OR ".join(f'"{word}"' for word in sorted(group)) + ")" for group in groups
+            )
+            cursor.execute(
+                "SELECT rowid FROM lessons_search WHERE lessons_search MATCH %s "
+                f"ORDER BY bm25(lessons_search, {_WEIGHTS_SQLITE}), rowid",
+                [joined],
+            )
+        else:
+            joined = (" & " if every else " | ").join(
+                "(" + " | ".join(f"'{word}'" for word in sorted(group)) + ")" for group in groups
+            )
+            cursor.execute(
+                "SELECT lesson_id FROM lessons_search, CAST(%s AS tsquery) AS query "
+                "WHERE words @@ query ORDER BY ts_rank(%s, words, query, 1) DESC, lesson_id",
+                [joined, _WEIGHTS_POSTGRES],
+            )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def refresh(changed: Collection[int]) -> None:
+    """Indexes these lessons anew, and any others that are not in the index yet."""
+    _forget(changed)
+    missing = _missing()
+    if not missing and not changed:
+        return
+    for start in range(0, len(missing), _BATCH):
+        rows = Lesson.objects.filter(pk__in=missing[start : start + _BATCH])
+        _insert((lesson.pk, _fields(lesson)) for lesson in rows)
+    _refresh_words()
+
+
+def _fields(lesson: Lesson) -> Fields:
+    about = " ".join([lesson.summary, lesson.topic, *(h["title"] for h in lesson.headings)])
+    return lesson.title, about, lesson.text
+
+
+def _forget(ids: Collection[int]) -> None:
+    column = "rowid" if is_sqlite() else "lesson_id"
+    with connection.cursor() as cursor:
+        cursor.executemany(f"DELETE FROM lessons_search WHERE {column} = %s", [(i,) for i in ids])
+        cursor.execute(
+            f"DELETE FROM lessons_search WHERE {column} NOT IN (SELECT id FROM lessons_lesson)"
+        )
+
+
+def _missing() -> list[int]:
+    column = "rowid" if is_sqlite() else "lesson_id"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM lessons_lesson WHERE id NOT IN "
+            f"(SELECT {column} FROM lessons_search) ORDER BY id"
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _insert(lessons: Iterable[tuple[int, Fields]]) -> None:
+    with connection.cursor() as cursor:
+        if is_sqlite():
+            cursor.executemany(
+                "INSERT INTO lessons_search (rowid, title, about, body) VALUES (%s, %s, %s, %s)",
+                [(pk, *(" ".join(_tokens(text)) for text in fields)) for pk, fields in lessons],
+            )
+        else:
+            cursor.executemany(
+                "INSERT INTO lessons_search (lesson_id, words) VALUES (%s, CAST(%s AS tsvector))",
+                [(pk, _vector(fields)) for pk, fields in lessons],
+            )
+
+
+def _tokens(text: str) -> list[str]:
+    return [found for word in words(text) for found in tokens(word) if len(found) <= LONGEST]
+
+
+def _vector(fields: Fields) -> str:
+    """PostgreSQL's text form of a tsvector: 'quantiz':1A,7C 'fit':2A. No parser touches it."""
+    places: dict[str, list[str]] = {}
+    place = 0
+    for text, weight in zip(fields, "ABC", strict=True):
+        for found in _tokens(text):
+            place += 1
+            known = places.setdefault(found, [])
+            if len(known) < _POSITIONS and place < 16_000:
+                known.append(f"{place}{weight}")
+    return " ".join(f"'{found}':{','.join(at) or '16000C'}" for found, at in places.items())
+
+
+def _refresh_words() -> None:
+    """Brings the vocabulary, for words that nobody spelt right, to what the lessons say."""
+    written: set[str] = set()
+    rows = Lesson.objects.order_by().only("title", "summary", "topic", "headings", "text")
+    for lesson in rows.iterator(chunk_size=_BATCH):
+        written.update(WORD.findall(" ".join(_fields(lesson))))
+    said = {part for word in written for part in parts(word)}
+    said = {word for word in said if len(word) <= LONGEST}
+    known = set(SearchWord.objects.values_list("word", flat=True))
+    _remove(sorted(known - said))
+    added = sorted(said - known)
+    SearchWord.objects.bulk_create(
+        (SearchWord(word=word, token=token(word)) for word in added), batch_size=_BATCH
+    )
+    SearchVariant.objects.bulk_create(
+        (
+            SearchVariant(variant=variant, word=word)
+            for word in added
+            if can_be_misspelt(word)
+            for variant in sorted(deletions(american(word)))
+        ),
+        batch_size=_BATCH,
+    )
+
+
+def can_be_misspelt(word: str) -> bool:
+    """Short words and numbers are what they are: Q4 is no misspelt Q8."""
+    return len(word) > 3 and any(letter.isalpha() for letter in word)
+
+
+def _remove(gone: list[str]) -> None:
+    tables: tuple[Any, ...] = (SearchWord, SearchVariant)
+    for start in range(0, len(gone), _BATCH):
+        for table in tables:
+            table.objects.filter(word__in=gone[start : start + _BATCH]).delete()
