@@ -26,6 +26,12 @@ class Lesson(models.Model):
 
     class Meta:
         ordering = ("position",)
+        indexes = (
+            models.Index(fields=("position",), name="lesson_position"),
+            models.Index(
+                fields=("track_slug", "track", "topic", "position"), name="lesson_by_topic"
+            ),
+        )
 
     def __str__(self) -> str:
         return self.title

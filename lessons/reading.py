@@ -3,7 +3,10 @@
 import re
 from dataclasses import dataclass, field
 from hashlib import sha256
+from math import ceil
 from string import ascii_lowercase
+from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import Count, Min, Q, QuerySet
 from django.utils.text import slugify
@@ -18,8 +21,12 @@ REQUIRED_SECTIONS = (
 )
 LONG = 4  # so many sections of its own, and a lesson gets a list of contents
 
+PAGE_SIZE = 16  # lessons on one page of the catalogue
+
 _PASSAGE_OR_MARK = re.compile(r'id="(p-\d+)"|href="#source-(\d+)"')
 CARD = ("slug", "title", "summary", "track", "topic", "minutes", "position", "source_hash")
+
+Row = dict[str, Any]  # a lesson's columns, those of CARD
 
 
 @dataclass(frozen=True)
@@ -118,22 +125,29 @@ class Facet:
 class Home:
     """The catalogue, narrowed to a track and a topic where asked."""
 
-    groups: list[tuple[str, list[tuple[str, list[Lesson]]]]] = field(default_factory=list)
+    groups: list[tuple[str, list[tuple[str, list[Row]]]]] = field(default_factory=list)
     tracks: list[Facet] = field(default_factory=list)
     topics: list[Facet] = field(default_factory=list)
     track: Facet | None = None
     topic: Facet | None = None
     total: int = 0
-    shown: int = 0
+    number: int = 1  # of the page
+    pages: int = 1
+
+    @property
+    def query(self) -> str:
+        """What other pages of the same choice have in their address."""
+        chosen = {"track": self.track, "topic": self.topic}
+        return urlencode({name: it.slug for name, it in chosen.items() if it})
 
 
-def home(track: str = "", topic: str = "") -> Home:
-    """Tracks → topics → lessons in the catalogue's order. An unknown track or topic narrows
-    nothing. Two queries."""
+def home(track: str = "", topic: str = "", number: str = "1") -> Home:
+    """Tracks → topics → lessons in the catalogue's order, PAGE_SIZE at a time. An unknown track
+    or topic narrows nothing, an unknown page is the nearest. Two queries."""
     page = Home()
     counts = list(
         Lesson.objects.order_by()
-        .values_list("track", "track_slug", "topic")
+        .values("track", "track_slug", "topic")
         .annotate(lessons=Count("id"), first=Min("position"))
         .order_by("first")
         .values_list("track", "track_slug", "topic", "lessons")
@@ -154,8 +168,12 @@ def home(track: str = "", topic: str = "") -> Home:
         wanted &= Q(track_slug=page.track.slug)
     if page.topic:
         wanted &= Q(topic=page.topic.name)
-    lessons = list(cards().filter(wanted).order_by("position"))
-    page.shown = len(lessons)
+    matching = page.topic or page.track
+    page.pages = max(1, ceil((matching.count if matching else page.total) / PAGE_SIZE))
+    page.number = min(page.pages, max(1, int(number) if re.fullmatch(r"[0-9]{1,9}", number) else 1))
+    start = (page.number - 1) * PAGE_SIZE
+    rows = Lesson.objects.filter(wanted).order_by("position").values(*CARD)
+    lessons = list(rows[start : start + PAGE_SIZE])
     page.groups = [(name, _by(of_track, "topic")) for name, of_track in _by(lessons, "track")]
     return page
 
@@ -168,9 +186,9 @@ def _facets(rows: list[tuple[str, str, int]]) -> list[Facet]:
     return list(found.values())
 
 
-def _by(lessons: list[Lesson], attribute: str) -> list[tuple[str, list[Lesson]]]:
-    """Grouped by an attribute, groups in the order of their first lessons."""
-    groups: dict[str, list[Lesson]] = {}
+def _by(lessons: list[Row], column: str) -> list[tuple[str, list[Row]]]:
+    """Grouped by a column, groups in the order of their first lessons."""
+    groups: dict[str, list[Row]] = {}
     for lesson in lessons:
-        groups.setdefault(getattr(lesson, attribute), []).append(lesson)
+        groups.setdefault(lesson[column], []).append(lesson)
     return list(groups.items())

@@ -39,7 +39,8 @@ def _etag(request: HttpRequest, *parts: str) -> str:
 @vary_on_cookie
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    page = reading.home(request.GET.get("track", ""), request.GET.get("topic", ""))
+    chosen = (request.GET.get(name, "") for name in ("track", "topic", "page"))
+    page = reading.home(*chosen)
     return _fresh(render(request, "lessons/home.html", {"home": page}))
 
 

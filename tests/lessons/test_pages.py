@@ -275,6 +275,23 @@ def test_home_narrows_to_a_track_and_a_topic_by_links(client):
     assert slugs("?track=nothing&topic=%00%f0") == ["lesson-1", "lesson-2", "lesson-3"]
 
 
+def test_home_shows_a_large_catalogue_page_by_page(client):
+    for number in range(1, 40):
+        make_lesson(number, questions=0, topic="Odd" if number % 2 else "Even")
+
+    def shown(query):
+        page = client.get("/" + query).content.decode()
+        slugs = re.findall(r'data-lesson-row="lesson-(\d+)"', page)
+        return sorted(map(int, slugs)), dict(re.findall(r'rel="(\w+)" href="(\?[^"]*)"', page))
+
+    assert shown("") == (list(range(1, 17)), {"next": "?page=2"})
+    assert shown("?page=2") == (list(range(17, 33)), {"prev": "?page=1", "next": "?page=3"})
+    assert shown("?page=3") == (list(range(33, 40)), {"prev": "?page=2"})
+    assert shown("?topic=even&page=2") == ([34, 36, 38], {"prev": "?topic=even&amp;page=1"})
+    for junk in ("0", "-1", "x", "", "99999999999999999999", "²", "%00", "9" * 5000):
+        assert shown(f"?page={junk}")[0]
+
+
 def test_home_without_lessons_says_what_to_do(client):
     assert "load_lessons" in text_of(client.get("/"))
 
