@@ -110,11 +110,22 @@ def opener(asked: Asked, passage: Quotable, index: LessonIndex) -> str | None:
     wanted = [stem for stem in asked.stems if stem not in subject or stem in _digits(asked.stems)]
     if len(wanted) < 2:
         return None
-    for clause in _CLAUSE.split(passage.text):
+    for number, clause in enumerate(_CLAUSE.split(passage.text)):
         if _says(wanted, asked, clause):
-            negative = bool(_NEGATION.search(clause)) != (passage.context == CANNOT)
-            return "No" if negative else "Yes"
+            return _polarity(passage, number, bool(_NEGATION.search(clause)))
     return None
+
+
+def _polarity(passage: Quotable, clause: int, negated: bool) -> str | None:
+    """What a clause that says the question's words says to the question.
+
+    "AI cannot" reaches the words that finish its sentence, the first clause; a later one is a
+    sentence of its own ("…: no model can promise that"), or a list that may go on with the first.
+    So under that heading nothing is ever a Yes, and what is not plain is no verdict.
+    """
+    if passage.context != CANNOT:
+        return "No" if negated else "Yes"
+    return "No" if negated != (clause == 0) else None
 
 
 def _digits(stems: list[str]) -> list[str]:
