@@ -20,10 +20,11 @@ function words() {
 
 function showState() {
   clearTimeout(slow);
-  const { kind } = syncState();
-  place.dataset.sync = kind;
-  const write = () => { place.textContent = words(); };
-  if (kind === "syncing") slow = setTimeout(write, 700); // quick ones need no word
+  const write = () => {
+    place.textContent = words();
+    place.dataset.sync = syncState().kind;
+  };
+  if (syncState().kind === "syncing") slow = setTimeout(write, 700); // quick ones need no word
   else write();
 }
 

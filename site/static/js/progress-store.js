@@ -66,7 +66,7 @@ async function put({ events }, owner, list) {
   const coming = [...fresh.values()].filter(({ type }) => type === "progress.erased");
   const gone = reach([...known, ...coming]);
   for (const event of fresh.values()) {
-    events.put(isErased(event, gone) ? { ...event, data: {} } : event);
+    events.add(isErased(event, gone) ? { ...event, data: {} } : event);
   }
   if (coming.length) await erase(events, owner, reach(coming));
   return [...fresh.values()];
