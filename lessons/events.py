@@ -175,7 +175,9 @@ def is_erased(event: Event, by: Reach) -> bool:
 
 @dataclass
 class LessonState:
-    """What a list of events says of one lesson. Times are as the events wrote them."""
+    """What a list of events says of one lesson since its last reset; `latest` is the newest score
+    whatever was reset. Times are as the events wrote them.
+    """
 
     opened: str | None = None
     completed: str | None = None
@@ -197,7 +199,8 @@ def state(events: Iterable[Event]) -> dict[str, LessonState]:
     lessons: dict[str, LessonState] = {}
     for event in kept:
         if event.type == "lesson.reset":
-            lessons[event.lesson] = LessonState()
+            before = lessons.get(event.lesson, LessonState())
+            lessons[event.lesson] = LessonState(latest=before.latest, latest_at=before.latest_at)
         else:
             _add(lessons.setdefault(event.lesson, LessonState()), event)
     return lessons

@@ -77,6 +77,11 @@ def test_a_reset_starts_the_lesson_over():
     assert (lesson.best, lesson.attempts) == ((3, 10), 1)
 
 
+def test_the_latest_score_outlives_a_reset():
+    lesson = states(scored(9, 1, 1), event("lesson.reset", minute=2, number=2))["a"]
+    assert (lesson.best, lesson.completed, lesson.latest) == (None, None, (9, 10))
+
+
 def test_reading_alone_completes_nothing_but_a_score_does():
     assert states(event())["a"].completed is None
     assert states(scored(0, 1, 1))["a"].completed

@@ -59,14 +59,15 @@ function addScore(lesson, { at, data }) {
 
 /**
  * lesson → {opened, completed, best, latest, latestAt, attempts, answers}, each since the
- * lesson's last reset. opened and completed are the first times; scores are {score, of} or null.
+ * lesson's last reset, but latest, which is the newest score whatever was reset. opened and completed are the first times; scores are {score, of} or null.
  * A scored quiz completes its lesson.
  */
 export function state(events) {
   const lessons = new Map();
   for (const event of inOrder(living(events))) {
     if (event.type === "lesson.reset" || !lessons.has(event.lesson)) {
-      lessons.set(event.lesson, blank());
+      const { latest = null, latestAt = null } = lessons.get(event.lesson) ?? {};
+      lessons.set(event.lesson, { ...blank(), latest, latestAt });
     }
     const lesson = lessons.get(event.lesson);
     if (event.type === "lesson.opened") lesson.opened ??= event.at;
