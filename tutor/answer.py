@@ -17,6 +17,11 @@ from tutor.ranking import Asked, Ranking, rank
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 
+
+class NoEmbedding(Exception):
+    """Raised by an Embed that can't: the answer then rests on words alone."""
+
+
 NEAR = 0.2  # a further quote must score within this of the best
 QUOTES = 3
 SHORT = 9  # words; shorter passages rarely say enough alone
@@ -103,7 +108,7 @@ def answer(
     if not asked.words and not asked.defines:
         return _not_covered(index, orders=asking != question)
     asked = _continued(asked, previous, index)
-    vector = embed([asked.mended])[0] if embed and index.vectors is not None else None
+    vector = _vector(asked, index, embed)
     ranking = rank(index, asked, vector)
     judge, signs = gate.gate_for(ranking), gate.signs(asked, ranking)
     chance = judge.probability(signs)
@@ -111,6 +116,15 @@ def answer(
         other = _elsewhere(asking, index, others(), vector)
         return _not_covered(index, other, asked.original, vector is None)
     return _quoted(asked, ranking, vector is None, chance)
+
+
+def _vector(asked: Asked, index: LessonIndex, embed: Embed | None) -> NDArray[np.float32] | None:
+    if embed is None or index.vectors is None:
+        return None
+    try:
+        return embed([asked.mended])[0]
+    except NoEmbedding:
+        return None
 
 
 def _continued(asked: Asked, previous: str, index: LessonIndex) -> Asked:
@@ -128,7 +142,7 @@ def _continued(asked: Asked, previous: str, index: LessonIndex) -> Asked:
 
 def _quoted(asked: Asked, ranking: Ranking, without_model: bool, chance: float) -> Answer:
     chosen = choose(ranking)
-    opening = verdict.opener(asked, chosen[0], ranking.index)
+    opening = verdict.opener(asked, chosen[0])
     return Answer(
         "quote",
         f"{opening}." if opening else "",
@@ -255,6 +269,10 @@ def _about_page(page: str, index: LessonIndex) -> Answer:
     if page == "sources":
         said = "The small numbers in the text lead to the lesson's sources, listed at its end."
         return Answer("small_talk", said, links=(Link("#sources", "Sources"),))
+    if page in ("limits", "strengths", "practice"):
+        heading = {"limits": verdict.CANNOT, "strengths": verdict.DOES_WELL}.get(page, REQUIRED[-1])
+        found = [p for p in index.passages if p.kind == "item" and p.section == heading]
+        return Answer("quote", "", cite(found[:QUOTES]))
     if page == "quiz":
         said = "The quiz is below the lesson. Try it, and ask me where to look if you're unsure."
         return Answer("small_talk", said, links=(Link("#quiz", "Go to the quiz"),))

@@ -1,6 +1,7 @@
 """Lessons out of the database and the embedder in this process: what the commands share."""
 
 import difflib
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from dataclasses import dataclass
 from lessons.models import Lesson
 from tutor import answer, index, intents, quizhelp
 from tutor.answer import Answer, Embed
+
+logger = logging.getLogger(__name__)
 
 
 class CannotAsk(Exception):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tutor import text
 
-LIMIT = 500  # characters of a question
+LIMIT = 2000  # characters of a question
 
 _FILE = tomllib.loads(Path(__file__).with_name("phrases.toml").read_text(encoding="utf-8"))
 _NUMBERS = {

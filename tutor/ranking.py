@@ -38,9 +38,8 @@ _DEFINITION = re.compile(
     r"(?:\s+(?:means?|stands? for|refer to|measure|do|works?|tell (?:you|us|me)))?\W*$",
     re.IGNORECASE,
 )
-_DEFINING = re.compile(
-    r"\b(?:is|are|means?|stands? for|measures?|says?|tells?|turns?|called|holds?)\b|\(",
-    re.IGNORECASE,
+_DEFINING = frozenset(
+    ("is", "are", "was", "were", "means", "mean", "stands", "measures", "says", "tells", "turns")
 )
 _OPENS_ELSEWHERE = re.compile(r"^(?:Suppose|Imagine|Take|Here is|The rule is)\b|[?:]$")
 
@@ -74,7 +73,7 @@ class Asked:
     def defines(self) -> list[str]:
         """The stems of X in "What is X?", where X is short; else nothing."""
         found = _DEFINITION.match(self.mended)
-        subject = text.stems(found["subject"]) if found else []
+        subject = text.stems(found["subject"], kinds=False) if found else []
         return subject if len(subject) <= 3 else []
 
 
@@ -126,10 +125,11 @@ def _is_about(subject: list[str], passage: Quotable) -> bool:
     """Whether the passage begins with the subject and goes on to say what it is, or calls it so."""
     if passage.kind == "row":
         return False
-    stems = [text.stem(word) for word in text.words(passage.text)]
+    words = text.words(re.sub(r"\([^)]*\)", "", passage.text), kinds=False)
+    stems = [text.stem(word) for word in words]
     if not all(stem in stems for stem in subject):
         return False
-    begins = min(stems.index(stem) for stem in subject) <= 2
-    if begins:
-        return bool(_DEFINING.search(passage.text[: 30 + 14 * len(subject)]))
+    first, last = (pick(stems.index(stem) for stem in subject) for pick in (min, max))
+    if first <= 2 and set(words[last + 1 : last + 2]) & _DEFINING:
+        return True
     return bool(re.search(r"\b(?:is|are) called\b|, called\b", passage.text))

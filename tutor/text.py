@@ -7,7 +7,7 @@
 import re
 import tomllib
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -18,6 +18,7 @@ _stemmer = snowballstemmer.stemmer("english")
 
 _FILE = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
 STOP = frozenset(_FILE["stop"].split())
+SCOPE = frozenset(_FILE["scope"].split())
 CHAT: dict[str, str] = _FILE["chat"]
 NUMBER_WORDS: dict[str, str] = _FILE["numbers"]
 # Each word of a group of equals stands for its first.
@@ -25,25 +26,26 @@ _FIRST = {
     word: group.split()[0] for group in _FILE["same"].strip().splitlines() for word in group.split()
 }
 
-_PHRASES = (
-    (re.compile(r"\b(?:graphics|video) cards?\b"), "gpu"),
-    (re.compile(r"\b(?:throw|throws|thrown|throwing) (?:away|out)\b"), "delete"),
-    (re.compile(r"\b(?:made|make) up of\b"), "of"),
-)
-_BIT_FORMATS = (
+# What is written in several ways, as one word; what has a name of its own, with its kind.
+_NAMES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (
         re.compile(rf"\b({'|'.join(NUMBER_WORDS)})[\s-]+bits?\b"),
-        lambda match: NUMBER_WORDS[match[1]] + "bit",
+        lambda m: f"{NUMBER_WORDS[m[1]]}bit",
     ),
-    (re.compile(r"\b(\d+)[\s-]*bits?\b"), r" \1bit "),
-    (re.compile(r"\bint[\s-]?(\d+)\b"), r" int\1 \1bit "),
-    (re.compile(r"\bi?q(\d)((?:_[a-z0-9]+)+)\b"), r" q\1\2 q\1 \1bit "),
-    (re.compile(r"\bq(\d)\b"), r" q\1 \1bit "),
-    (re.compile(r"\b(b?)fp?[\s-]?(16|32)\b"), r" \1fp\2 \2bit "),
-    (re.compile(r"\bfp[\s-]?(4|8)\b"), r" fp\1 \1bit "),
-    (re.compile(r"\bhalf[\s-]precision\b"), " 16bit "),
-    (re.compile(r"\b(\d+(?:\.\d+)?)[\s-]*(?:b|billion|bn)\b"), r" \1b "),
-)  # fmt: skip
+    (re.compile(r"\b(\d+)[\s-]*bits?\b"), lambda m: f"{m[1]}bit"),
+    (re.compile(r"\bint[\s-]?(\d+)\b"), lambda m: f"int{m[1]} {m[1]}bit"),
+    (
+        re.compile(r"\bi?q(\d)((?:_[a-z0-9]+)+)\b"),
+        lambda m: f"q{m[1]}{m[2]} q{m[1]} {m[1]}bit",
+    ),
+    (re.compile(r"\bq(\d)\b"), lambda m: f"q{m[1]} {m[1]}bit"),
+    (re.compile(r"\b(b?)fp?[\s-]?(16|32)\b"), lambda m: f"{m[1]}fp{m[2]} {m[2]}bit"),
+    (re.compile(r"\bfp[\s-]?(4|8)\b"), lambda m: f"fp{m[1]} {m[1]}bit"),
+    (re.compile(r"\bhalf[\s-]precision\b"), lambda m: "16bit"),
+    (re.compile(r"\b(\d+(?:\.\d+)?)[\s-]*(?:b|billion|bn)\b"), lambda m: f"{m[1]}b"),
+    (re.compile(r"\b(?:graphics|video) cards?\b"), lambda m: "gpu"),
+    (re.compile(r"\b(?:throw|throws|thrown|throwing) (?:away|out)\b"), lambda m: "delete"),
+)
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
 _WORD = re.compile(r"\d+(?:\.\d+)?(?:bit|b)?(?![a-z0-9_])|[^\W_]+(?:_[^\W_]+)*(?:'[^\W_]+)?")
 _LETTERS = re.compile(r"[a-z]+$")
@@ -56,11 +58,17 @@ def plain(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def words(text: str) -> list[str]:
-    """Words in order, number formats made one: "8-bit", "INT8" and "Q8_0" all give "8bit" too."""
+def words(text: str, kinds: bool = True) -> list[str]:
+    """Words in order; with `kinds`, "8-bit", "INT8" and "Q8_0" all give "8bit" too.
+
+    >>> words("Q8_0 or 8-bit?"), words("Q8_0 or 8-bit?", kinds=False)
+    (['q8_0', 'q8', '8bit', 'or', '8bit'], ['q8_0', 'or', '8bit'])
+    """
     text = _THOUSANDS.sub("", plain(text))
-    for pattern, replacement in _BIT_FORMATS + _PHRASES:
-        text = pattern.sub(replacement, text)
+    for pattern, named in _NAMES:
+        text = pattern.sub(
+            lambda m, named=named: f" {named(m) if kinds else named(m).split()[0]} ", text
+        )
     found = _WORD.findall(text)
     return [word.removesuffix("'s") if word.endswith("'s") else word for word in found]
 
@@ -78,9 +86,9 @@ def stem(word: str) -> str:
     return _stemmer.stemWord(word)
 
 
-def stems(text: str) -> list[str]:
+def stems(text: str, kinds: bool = True) -> list[str]:
     """Stems of the words that carry a subject, in order."""
-    return [stem(word) for word in words(text) if word not in STOP and "'" not in word]
+    return [stem(word) for word in words(text, kinds) if word not in STOP and "'" not in word]
 
 
 @cache

@@ -1,3 +1,8 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from tutor import views
+
+urlpatterns = [
+    path("lessons/<slug:slug>/tutor/", views.tutor, name="tutor"),
+    path("lessons/<slug:slug>/tutor/stream", views.stream, name="tutor_stream"),
+]

@@ -9,7 +9,7 @@ quote speaks for itself.
 import re
 
 from tutor import text
-from tutor.index import LessonIndex, Quotable
+from tutor.index import Quotable
 from tutor.ranking import Asked
 
 CANNOT, DOES_WELL = "What AI cannot do", "What AI does well here"
@@ -23,95 +23,22 @@ _NEGATION = re.compile(
     r"fails? to|stop[s]?|avoid|instead)\b|n't\b",
     re.IGNORECASE,
 )
-_SCOPE = frozenset(
-    [
-        "all",
-        "always",
-        "every",
-        "everything",
-        "everywhere",
-        "any",
-        "anything",
-        "only",
-        "ever",
-        "completely",
-        "fully",
-        "exactly",
-        "entirely",
-        "usually",
-        "often",
-        "sometimes",
-        "many",
-        "most",
-        "some",
-        "few",
-        "mostly",
-        "nearly",
-        "almost",
-        "about",
-        "roughly",
-        "may",
-        "might",
-        "can",
-        "could",
-        "seldom",
-        "largely",
-        "mainly",
-        "perhaps",
-        "probably",
-        "likely",
-        "certain",
-        "enough",
-        "until",
-        "unless",
-        "if",
-        "when",
-        "while",
-        "where",
-        "more",
-        "less",
-        "fewer",
-        "most",
-        "least",
-        "better",
-        "worse",
-        "than",
-        "as",
-        "faster",
-        "slower",
-        "smaller",
-        "larger",
-        "bigger",
-        "higher",
-        "lower",
-        "cheaper",
-        "first",
-        "last",
-        "both",
-        "either",
-        "half",
-        "twice",
-        "double",
-        "before",
-        "after",
-    ]
-)
+_UNSAID = frozenset({"ai", "model"})  # "AI" is in the headings; a "4-bit" is a 4-bit model
 _CLAUSE = re.compile(r"[:;,()]|\b(?:but|because|so that|so|which|while|although|and then|yet)\b")
 
 
-def opener(asked: Asked, passage: Quotable, index: LessonIndex) -> str | None:
+def opener(asked: Asked, passage: Quotable) -> str | None:
     """ "Yes" or "No" where the passage settles a yes/no question; else None."""
     question = asked.mended.strip()
     if not _YES_NO.match(question) or _NEGATION.search(question) or passage.kind == "row":
         return None
     if passage.context not in ("", CANNOT, DOES_WELL):
         return None
-    subject = set(text.stems(index.title))  # what the whole lesson is about may go unsaid
-    wanted = [stem for stem in asked.stems if stem not in subject or stem in _digits(asked.stems)]
-    if len(wanted) < 2:
+    wanted = [stem for stem in text.stems(question, kinds=False) if stem not in _UNSAID]
+    if len(set(wanted)) < 2:
         return None
     for number, clause in enumerate(_CLAUSE.split(passage.text)):
-        if _says(wanted, asked, clause):
+        if _says(wanted, question, clause):
             return _polarity(passage, number, bool(_NEGATION.search(clause)))
     return None
 
@@ -128,17 +55,14 @@ def _polarity(passage: Quotable, clause: int, negated: bool) -> str | None:
     return "No" if negated != (clause == 0) else None
 
 
-def _digits(stems: list[str]) -> list[str]:
-    return [stem for stem in stems if any(c.isdigit() for c in stem)]
-
-
-def _says(wanted: list[str], asked: Asked, clause: str) -> bool:
-    said = text.stems(clause)
+def _says(wanted: list[str], question: str, clause: str) -> bool:
+    """Whether the clause has the wanted words in their order, and hardly any others."""
+    said = text.stems(clause, kinds=False)
     places = [said.index(stem) for stem in wanted if stem in said]
-    if len(places) < len(wanted) or places != sorted(places):
+    if len(places) < len(wanted) or places != sorted(set(places)):
         return False
-    extra = set(said) - set(asked.stems)
+    extra = set(said) - set(wanted)
     if len(extra) > max(1, len(set(said)) // 3):
         return False
-    scope_said, scope_asked = (_SCOPE & set(text.words(part)) for part in (clause, asked.mended))
-    return scope_said == scope_asked
+    in_clause, in_question = (text.SCOPE & set(text.words(part)) for part in (clause, question))
+    return in_clause == in_question

@@ -15,7 +15,7 @@ def verdict(question, passage, context=""):
         "p-1", context or "A section", "item" if context else "sentence", passage, context
     )
     index = LessonIndex("slug", "Quantization", "", [quotable], None)
-    return opener(Asked.of(question, index), quotable, index)
+    return opener(Asked.of(question, index), quotable)
 
 
 @pytest.mark.parametrize(
@@ -23,8 +23,8 @@ def verdict(question, passage, context=""):
     [
         ("Is a weight deleted?", "No weight is deleted.", "", "No"),
         ("Do the scales take space?", "The scales take space.", "", "Yes"),
-        ("Does it promise zero quality loss?", "Promise zero quality loss.", CANNOT, "No"),
-        ("Does it write a summary?", "Write a summary.", DOES_WELL, "Yes"),
+        ("Does AI promise zero quality loss?", "Promise zero quality loss.", CANNOT, "No"),
+        ("Does AI write a summary?", "Write a summary.", DOES_WELL, "Yes"),
         # A sentence under "AI cannot" that denies something of its own is no double negation.
         ("can a model promise zero quality loss on every task?", GUARANTEE, CANNOT, "No"),
         ("can it guarantee that quality gets worse?", GUARANTEE, CANNOT, None),
@@ -35,6 +35,12 @@ def verdict(question, passage, context=""):
         ("Isn't a weight deleted?", "No weight is deleted.", "", None),
         ("Do scales take space or time?", "The scales take space.", "", None),
         ("Do all scales take space?", "Some scales take space.", "", None),
+        # A name that stands for two words is still one word said.
+        ("is Q4_K_M really four bits", "Q4_K_M is a mixture, and not exactly 4 bits.", "", None),
+        ("Is AWQ a file format?", "GGUF is a file format, while AWQ rounds.", "", None),
+        ("Is GGUF a file format?", "GGUF is a file format, while AWQ rounds.", "", "Yes"),
+        # Who is compared with whom matters.
+        ("Is FP16 faster than INT8?", "INT8 is faster than FP16.", "", None),
     ],
 )
 def test_yes_and_no_only_where_the_passage_says_so(question, passage, context, expected):

@@ -73,7 +73,7 @@ document.addEventListener("submit", ({ target }) => {
 }, { capture: true }); // before htmx reads the form
 document.addEventListener("htmx:afterSwap", (event) => {
   const section = event.target.closest("#quiz") ?? document.getElementById("quiz");
-  if (event.detail.target.id === "quiz") begin(section);
+  if (event.detail.target?.id === "quiz") begin(section);
 });
 for (const name of ["htmx:sendError", "htmx:timeout"]) {
   document.addEventListener(name, ({ target }) => {
