@@ -112,6 +112,8 @@ def _data(value: object, kind: str) -> dict[str, Any]:
         raise Malformed(f"data is larger than {MAX_DATA_BYTES} bytes")
     if kind == "quiz.scored" and value:
         _check_score(value)
+    if kind == "progress.erased" and "also" in value:
+        _check_also(value["also"])
     return value
 
 
@@ -126,6 +128,13 @@ def _check_score(data: dict[str, Any]) -> None:
         raise Malformed("data.answers must map question ids to choice numbers")
 
 
+def _check_also(ids: object) -> None:
+    if not isinstance(ids, list) or not all(
+        isinstance(one, str) and UUID_TEXT.fullmatch(one) for one in ids
+    ):
+        raise Malformed("data.also must be a list of event ids")
+
+
 def _whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -135,30 +144,40 @@ def erased(event: Event) -> Event:
     return event._replace(data={})
 
 
-Reach = dict[str, datetime]
+class Reach(NamedTuple):
+    """What erasures cover: each lesson's events (or everything's) up to an instant, and the events
+    that they name. An eraser names those that it knew and whose clocks were ahead of its own.
+    """
+
+    until: dict[str, datetime]
+    also: set[str]
 
 
 def reach(erasures: Iterable[Event]) -> Reach:
-    """Up to which instant each lesson's events (or everything's) are erased."""
-    latest: Reach = {}
+    """What these erasures cover together."""
+    found = Reach({}, set())
     for erasure in erasures:
-        known = latest.get(erasure.lesson)
+        known = found.until.get(erasure.lesson)
         if known is None or erasure.instant > known:
-            latest[erasure.lesson] = erasure.instant
-    return latest
+            found.until[erasure.lesson] = erasure.instant
+        found.also.update(one.lower() for one in erasure.data.get("also", ()))
+    return found
 
 
 def is_erased(event: Event, by: Reach) -> bool:
     """Whether an erasure takes the event's data. Erasures themselves stay."""
     if event.type == "progress.erased":
         return False
-    limits = (by.get(EVERYTHING), by.get(event.lesson))
-    return any(limit is not None and event.instant <= limit for limit in limits)
+    limits = (by.until.get(EVERYTHING), by.until.get(event.lesson))
+    covered = any(limit is not None and event.instant <= limit for limit in limits)
+    return covered or event.id in by.also
 
 
 @dataclass
 class LessonState:
-    """What a list of events says of one lesson. Times are as the events wrote them."""
+    """What a list of events says of one lesson since its last reset; `latest` is the newest score
+    whatever was reset. Times are as the events wrote them.
+    """
 
     opened: str | None = None
     completed: str | None = None
@@ -180,7 +199,8 @@ def state(events: Iterable[Event]) -> dict[str, LessonState]:
     lessons: dict[str, LessonState] = {}
     for event in kept:
         if event.type == "lesson.reset":
-            lessons[event.lesson] = LessonState()
+            before = lessons.get(event.lesson, LessonState())
+            lessons[event.lesson] = LessonState(latest=before.latest, latest_at=before.latest_at)
         else:
             _add(lessons.setdefault(event.lesson, LessonState()), event)
     return lessons

@@ -31,6 +31,8 @@ def progress_sync(request: HttpRequest) -> HttpResponse:
         return _refused(413, str(error))
     except sync.BadRequest as error:
         return _refused(400, str(error))
+    except sync.SomebodyElse as error:
+        return _refused(409, str(error))
     return JsonResponse(answer.as_json())
 
 

@@ -2,14 +2,13 @@
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Max, Q
 
 from lessons import events
 from lessons.events import EVERYTHING, Event, Malformed, Reach
@@ -28,12 +27,17 @@ class TooLarge(ValueError):
     """More than one request may carry."""
 
 
+class SomebodyElse(ValueError):
+    """The page belongs to another account than the one that is signed in now."""
+
+
 @dataclass(frozen=True)
 class Request:
     device: str
     cursor: int
     events: list[Event]
     rejected: list[dict[str, Any]]
+    account: str | None = None  # whose page it comes from: a tab may be older than the sign-in
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,11 @@ def parse_request(body: bytes) -> Request:
         raise BadRequest("events must be a list")
     if len(sent) > MAX_EVENTS:
         raise TooLarge(f"at most {MAX_EVENTS} events in one request")
+    account = raw.get("account")
+    if account is not None and not isinstance(account, str):
+        raise BadRequest("account must be a user name")
     good, rejected = parse_events(sent)
-    return Request(device, cursor, good, rejected)
+    return Request(device, cursor, good, rejected, account)
 
 
 def parse_events(sent: Iterable[object]) -> tuple[list[Event], list[dict[str, Any]]]:
@@ -107,7 +114,12 @@ def parse_events(sent: Iterable[object]) -> tuple[list[Event], list[dict[str, An
 
 
 def sync(owner: User, request: Request) -> Answer:
-    """Keep what is new, answer what the device has not seen: one page of at most MAX_EVENTS."""
+    """Keep what is new, answer what the device has not seen: one page of at most MAX_EVENTS.
+
+    Raises: SomebodyElse
+    """
+    if request.account not in (None, owner.get_username()):
+        raise SomebodyElse("somebody else has signed in: reload the page")
     with transaction.atomic():
         log = _locked_log(owner)
         _keep(log, request.events)
@@ -161,27 +173,30 @@ def _keep(log: ProgressLog, new: list[Event]) -> None:
         for number, event in enumerate(fresh, start=log.head + 1)
     ]
     ProgressEvent.objects.bulk_create(rows)
-    for lesson, instant in events.reach(erasures).items():
-        _covered(log, lesson, instant).update(data="{}")
+    for where in _covered(events.reach(erasures)):
+        log.events.filter(where & ~Q(type="progress.erased")).update(data="{}")
     log.head += len(rows)
     log.save(update_fields=["head"])
 
 
-def _reach(log: ProgressLog, erasures: list[Event]) -> Reach:
-    """What earlier erasures and these reach, together."""
-    earlier = log.events.filter(type="progress.erased").values("lesson").annotate(Max("instant"))
-    reach = events.reach(erasures)
-    for row in earlier:
-        lesson, instant = row["lesson"], row["instant__max"]
-        reach[lesson] = max(reach.get(lesson, instant), instant)
-    return reach
+def _reach(log: ProgressLog, new: list[Event]) -> Reach:
+    """What earlier erasures and these cover, together."""
+    found = events.reach(new)
+    earlier = log.events.filter(type="progress.erased").order_by()
+    for row in earlier.values("lesson").annotate(until=Max("instant")):
+        lesson, until = row["lesson"], row["until"]
+        found.until[lesson] = max(found.until.get(lesson, until), until)
+    naming = [_event(row) for row in earlier.exclude(data="{}")]
+    found.also.update(events.reach(naming).also)
+    return found
 
 
-def _covered(log: ProgressLog, lesson: str, until: datetime) -> QuerySet[ProgressEvent]:
-    where = Q(instant__lte=until) & ~Q(type="progress.erased")
-    if lesson != EVERYTHING:
-        where &= Q(lesson=lesson)
-    return log.events.filter(where)
+def _covered(reach: Reach) -> Iterator[Q]:
+    for lesson, until in reach.until.items():
+        about = Q() if lesson == EVERYTHING else Q(lesson=lesson)
+        yield about & Q(instant__lte=until)
+    if reach.also:
+        yield Q(event_id__in=reach.also)
 
 
 def _row(log: ProgressLog, number: int, event: Event) -> ProgressEvent:

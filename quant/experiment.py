@@ -18,7 +18,6 @@ Plan(**json.loads(json.dumps(asdict(plan)))) == plan.
 
 What each step's result holds (the worker need not look inside):
 
-    source        {"architecture", "parameters", "warning"}
     quantize:T    {"file", "bytes", "bits_per_weight", "seconds", "tensors": {type: count},
                    "fallbacks": {"Q4_K -> Q5_0": count}}        (T = F16: the reference)
     measure:T     {"perplexity", "perplexity_error", "mean_kl", "mean_kl_error", "median_kl",
@@ -30,9 +29,35 @@ What each step's result holds (the worker need not look inside):
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+from gguf import LlamaFileType
+
+from quant import child, gguf_file, registry
+from quant.child import Cancelled, ChildFailed, ChildProgress
+from quant.quantize import QuantizeError, quantize
+
+__all__ = ["Cancelled", "Plan", "PlanError", "Step", "StepFailed", "clean_up", "make_plan"]
+__all__ += ["report", "run_step", "steps"]
+
+REFERENCE = "F16"
+WIDE_TYPES = ("F16", "BF16", "F32")
+PROMPTS = (
+    "What is the capital of France?",
+    "Explain in two sentences why the sky is blue.",
+    "A shirt costs 20 euros and is now sold for a quarter less. What does it cost?",
+)
+FALLBACK_TEXT = Path(__file__).with_name("eval.txt")
 
 Progress = Callable[[str, int, int, str], None]
 Results = Mapping[str, dict[str, Any]]
@@ -44,10 +69,6 @@ class PlanError(ValueError):
 
 class StepFailed(RuntimeError):
     """A step can't be done; the message is the real reason. Trying again may help."""
-
-
-class Cancelled(Exception):
-    """cancelled() answered True; nothing half done is left."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +87,7 @@ class Plan:
     n_predict: int = 96
     n_threads: int = 2
     pure: bool = False
+    warning: str = ""  # what the reader should know about the source
 
 
 @dataclass(frozen=True)
@@ -73,6 +95,10 @@ class Step:
     key: str  # "quantize:Q4_K_M"
     title: str  # "Quantize to Q4_K_M"
     unit: str  # what progress counts: "tensors", "windows", "prompts", "runs"
+
+    @property
+    def type(self) -> str:
+        return self.key.split(":")[1]
 
 
 def make_plan(
@@ -82,17 +108,118 @@ def make_plan(
     prompts: Sequence[str] | None = None,
     text_file: str | None = None,
     out: str | None = None,
+    work: str | None = None,
     **options: Any,
 ) -> Plan:
     """Check all that can be checked beforehand. Defaults: three prompts of ours, lessons' text.
 
-    `options` are Plan's other fields (n_ctx, windows, n_predict, n_threads, pure, work).
+    `options` are Plan's other fields (n_ctx, windows, n_predict, n_threads, pure).
     """
-    raise NotImplementedError
+    try:
+        path = registry.path_of(source)
+        file = gguf_file.check_source(path)
+    except (registry.StoreError, gguf_file.BadGguf, OSError) as error:
+        raise PlanError(str(error)) from error
+    if file.get("{arch}.pooling_type") is not None:
+        raise PlanError(f"{path.name} is an embedder: it writes no text to compare")
+    asked = [prompt.strip() for prompt in (PROMPTS if prompts is None else prompts)]
+    options.setdefault("n_threads", len(os.sched_getaffinity(0)))
+    plan = Plan(
+        source=str(path),
+        name=source,
+        types=_checked_types(types),
+        prompts=[prompt for prompt in asked if prompt],
+        text_file=str(_checked_text(text_file)),
+        out=str(Path(out).expanduser().resolve() if out else registry.models_dir()),
+        work=work or str(settings.DATA_DIR / "work" / uuid.uuid4().hex),
+        warning=_warning(file),
+        **options,
+    )
+    registered = {entry.target for entry in registry.entries().values()}
+    for kind in plan.types:
+        target = variant_path(plan, kind)
+        if target != path and target in registered:
+            raise PlanError(f"{target} is a file of the store's own: choose another folder (--out)")
+    return plan
+
+
+def _checked_types(types: Sequence[str]) -> list[str]:
+    known = {kind.name.removeprefix("MOSTLY_").removeprefix("ALL_") for kind in LlamaFileType}
+    known -= {"GUESSED"}
+    aliases = {"Q3_K": "Q3_K_M", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M"}
+    result = [REFERENCE]
+    for given in types:
+        kind = given.strip().upper()
+        kind = aliases.get(kind, kind)
+        if kind not in known:
+            raise PlanError(f"no type is named {given!r}; there are {', '.join(sorted(known))}")
+        if kind not in result:
+            result.append(kind)
+    return result
+
+
+def _checked_text(text_file: str | None) -> Path:
+    if text_file is None:
+        return _default_text()
+    path = Path(text_file).expanduser().resolve()
+    try:
+        path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PlanError(f"the text to measure with: {error}") from error
+    except UnicodeDecodeError as error:
+        raise PlanError(f"{path} is not UTF-8 text (byte {error.start})") from error
+    return path
+
+
+def _default_text() -> Path:
+    """The lessons' text as a file (a text of ours, as long as no lessons are loaded)."""
+    text = import_string(settings.QUANT_TEXT_PROVIDER)()
+    if not text:
+        return FALLBACK_TEXT
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    path = Path(settings.DATA_DIR) / "eval" / f"lessons-{digest}.txt"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{os.getpid()}")
+        part.write_text(text, encoding="utf-8")
+        part.rename(path)
+    return path
+
+
+def _warning(file: gguf_file.GgufFile) -> str:
+    if not file.is_quantized:
+        return ""
+    main = next(iter(file.type_counts))
+    return (
+        f"The source is quantized itself (mostly {main}). Its variants carry both losses, and "
+        "formats that resemble it look better here than they are."
+    )
+
+
+def variant_path(plan: Plan, kind: str) -> Path:
+    """Where the variant's file is. The reference is the source itself where that has 16 bits."""
+    source = Path(plan.source)
+    stem, _, suffix = source.stem.rpartition("-")
+    if suffix.upper() not in WIDE_TYPES:
+        stem = source.stem
+    if kind == REFERENCE and suffix.upper() == REFERENCE:
+        return source
+    if plan.pure and kind != REFERENCE:
+        stem += "-pure"
+    return Path(plan.out) / f"{stem}-{kind}.gguf"
 
 
 def steps(plan: Plan) -> list[Step]:
-    raise NotImplementedError
+    """In the order in which they are to be done."""
+    result = []
+    for kind in plan.types:
+        title = f"Quantize to {kind}" if kind != REFERENCE else "Prepare the 16-bit reference"
+        result.append(Step(f"quantize:{kind}", title, "tensors"))
+    if plan.prompts:
+        result += [Step(f"generate:{k}", f"Answer with {k}", "prompts") for k in plan.types]
+    result += [Step(f"measure:{k}", f"Measure {k}", "windows") for k in plan.types]
+    result += [Step(f"speed:{k}", f"Time {k}", "runs") for k in plan.types]
+    return result
 
 
 def run_step(
@@ -100,15 +227,145 @@ def run_step(
     step: Step,
     results: Results,
     *,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    progress: Progress = lambda key, done, total, detail: None,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    raise NotImplementedError
+    """Do one step, given the results of those before it. Raises StepFailed or Cancelled."""
+    shown = partial(progress, step.key)
+    do = {"quantize": _quantize, "generate": _generate, "measure": _measure, "speed": _speed}
+    try:
+        return do[step.key.split(":")[0]](plan, step.type, results, shown, cancelled)
+    except (ChildFailed, QuantizeError, gguf_file.BadGguf, OSError) as error:
+        raise StepFailed(str(error)) from error
+
+
+def _quantize(
+    plan: Plan, kind: str, _: Results, progress: ChildProgress, cancelled: Callable[[], bool]
+) -> dict[str, Any]:
+    source, target = Path(plan.source), variant_path(plan, kind)
+    if target == source:
+        file = gguf_file.check_source(source)
+        return {
+            "file": str(source),
+            "bytes": file.size,
+            "bits_per_weight": file.bits_per_weight,
+            "seconds": 0.0,
+            "tensors": file.type_counts,
+            "fallbacks": {},
+        }
+    done = quantize(
+        source,
+        kind,
+        target,
+        pure=plan.pure,
+        n_threads=plan.n_threads,
+        progress=progress,
+        cancelled=cancelled,
+    )
+    return {
+        "file": str(done.path),
+        "bytes": done.bytes,
+        "bits_per_weight": done.bits_per_weight,
+        "seconds": done.seconds,
+        "tensors": done.tensors,
+        "fallbacks": done.fallbacks,
+    }
+
+
+def _variant(plan: Plan, kind: str) -> str:
+    path = variant_path(plan, kind)
+    if not path.is_file():
+        raise StepFailed(f"{path} is gone; start the experiment again")
+    return str(path)
+
+
+def _generate(
+    plan: Plan, kind: str, results: Results, progress: ChildProgress, cancelled: Callable[[], bool]
+) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "model": _variant(plan, kind),
+        "prompts": plan.prompts,
+        "n_predict": plan.n_predict,
+        "n_threads": plan.n_threads,
+    }
+    if kind != REFERENCE:
+        outputs = results[f"generate:{REFERENCE}"]["outputs"]
+        arguments["reference"] = _variant(plan, REFERENCE)
+        arguments["reference_tokens"] = [[t["id"] for t in o["tokens"]] for o in outputs]
+    return child.run("quant.generate:answers", arguments, progress=progress, cancelled=cancelled)
+
+
+def _measure(
+    plan: Plan, kind: str, _: Results, progress: ChildProgress, cancelled: Callable[[], bool]
+) -> dict[str, Any]:
+    store = Path(plan.work) / "reference.logits"
+    figures: dict[str, Any] = {}
+    if kind == REFERENCE or not store.exists():  # gone, when a run goes on after a clean-up
+        store.parent.mkdir(parents=True, exist_ok=True)
+        arguments = {
+            "model": _variant(plan, REFERENCE),
+            "text_file": plan.text_file,
+            "store": str(store),
+            "n_ctx": plan.n_ctx,
+            "windows": plan.windows,
+            "n_threads": plan.n_threads,
+        }
+        figures = child.run(
+            "quant.measure:reference", arguments, progress=progress, cancelled=cancelled
+        )
+    if kind != REFERENCE:
+        arguments = {
+            "model": _variant(plan, kind),
+            "store": str(store),
+            "n_threads": plan.n_threads,
+        }
+        figures = child.run(
+            "quant.measure:compare", arguments, progress=progress, cancelled=cancelled
+        )
+    return figures
+
+
+def _speed(
+    plan: Plan, kind: str, _: Results, progress: ChildProgress, cancelled: Callable[[], bool]
+) -> dict[str, Any]:
+    arguments = {"model": _variant(plan, kind), "n_threads": plan.n_threads}
+    return child.run("quant.measure:speed", arguments, progress=progress, cancelled=cancelled)
 
 
 def report(plan: Plan, results: Results) -> dict[str, Any]:
-    raise NotImplementedError
+    """DESIGN §10's object; what is not known yet is None."""
+    measured = results.get(f"measure:{REFERENCE}", {})
+    answer = {
+        "source": plan.name,
+        "eval": {
+            "text": plan.text_file,
+            "n_ctx": plan.n_ctx,
+            "windows": measured.get("windows"),
+        },
+        "variants": [_variant_report(kind, results) for kind in plan.types],
+    }
+    return answer | ({"warning": plan.warning} if plan.warning else {})
+
+
+FIGURES = {
+    "quantize": ("file", "bytes", "bits_per_weight", "seconds"),
+    "measure": ("perplexity", "mean_kl", "median_kl", "p99_kl", "max_kl", "same_top"),
+    "speed": ("prompt_tokens_per_second", "generation_tokens_per_second"),
+}
+
+
+def _variant_report(kind: str, results: Results) -> dict[str, Any]:
+    variant: dict[str, Any] = {"type": kind}
+    for step, keys in FIGURES.items():
+        result = results.get(f"{step}:{kind}", {})
+        variant |= {key: result.get(key) for key in keys}
+    variant["tensors"] = results.get(f"quantize:{kind}", {}).get("tensors")
+    outputs = results.get(f"generate:{kind}", {}).get("outputs", [])
+    shown = ("prompt", "text", "first_difference")
+    variant["outputs"] = [{key: output[key] for key in shown} for output in outputs]
+    return variant
 
 
 def clean_up(plan: Plan) -> None:
-    raise NotImplementedError
+    """Remove the work folder. The variants stay."""
+    shutil.rmtree(plan.work, ignore_errors=True)

@@ -42,9 +42,11 @@ def redis_server() -> str:
 
 
 def worker() -> str:
-    # limit=1: the first answer is enough, so only a dead worker costs the whole time-out.
-    with celery_app.connection_for_write() as broker:
+    redis_server()  # a Redis that hangs would hang the question to the worker too
+    limits = {"socket_timeout": SECONDS + 1, "socket_connect_timeout": SECONDS}
+    with celery_app.connection_for_write(transport_options=limits) as broker:
         broker.ensure_connection(max_retries=0, timeout=SECONDS)
+        # limit=1: the first answer is enough, so only a dead worker costs the whole time-out.
         answers = celery_app.control.ping(timeout=SECONDS, limit=1, connection=broker)
     return "ok" if answers else "no worker answers"
 

@@ -111,17 +111,24 @@ def test_controls_that_need_scripts_are_not_shown_without(site, new_page):
 
 
 def test_pages_do_not_shift_while_they_load(site, new_page):
-    page = new_page(viewport={"width": 360, "height": 740})
+    page = new_page()
     page.add_init_script(
         """globalThis.shift = 0;
         new PerformanceObserver((list) => {
           for (const entry of list.getEntries()) globalThis.shift += entry.value;
         }).observe({ type: "layout-shift", buffered: true });"""
     )
-    for path in (f"lessons/{site.slugs[0]}/", "", f"lessons/{site.slugs[0]}/"):
-        page.goto(f"{site.url}/{path}")
-        page.wait_for_load_state("networkidle")
-        assert page.evaluate("shift") == 0, path
+    paths = (f"lessons/{site.slugs[0]}/", "", f"lessons/{site.slugs[0]}/")
+    for width in (360, 1440):
+        page.set_viewport_size({"width": width, "height": 740})
+        for path in paths:
+            page.goto(f"{site.url}/{path}")
+            page.wait_for_load_state("networkidle")
+            assert page.evaluate("shift") == 0, path
+        page.goto(f"{site.url}/{paths[0]}quiz/")  # then with a score to show
+        answer(page)
+        send(page)
+        expect(page.locator("[data-kept]")).to_contain_text("Saved")
 
 
 def test_every_target_is_at_least_24_pixels(site, new_page):

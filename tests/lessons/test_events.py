@@ -45,9 +45,16 @@ def some_events():
         st.integers(0, 10_000),
     )
     erasure = st.builds(
-        lambda lesson, minute, number: event("progress.erased", lesson, minute, None, number),
+        lambda lesson, minute, also, number: event(
+            "progress.erased",
+            lesson,
+            minute,
+            {"also": [event(number=one)["id"] for one in also]},
+            number,
+        ),
         st.sampled_from(["a", "b", "*"]),
         st.integers(0, 30),
+        st.lists(st.integers(0, 10_000), max_size=3),
         st.integers(10_001, 20_000),
     )
     return st.lists(plain | erasure, max_size=25, unique_by=lambda one: one["id"])
@@ -70,6 +77,11 @@ def test_a_reset_starts_the_lesson_over():
     assert (lesson.best, lesson.attempts) == ((3, 10), 1)
 
 
+def test_the_latest_score_outlives_a_reset():
+    lesson = states(scored(9, 1, 1), event("lesson.reset", minute=2, number=2))["a"]
+    assert (lesson.best, lesson.completed, lesson.latest) == (None, None, (9, 10))
+
+
 def test_reading_alone_completes_nothing_but_a_score_does():
     assert states(event())["a"].completed is None
     assert states(scored(0, 1, 1))["a"].completed
@@ -80,6 +92,12 @@ def test_an_erasure_covers_what_came_up_to_it_and_nothing_after():
         scored(9, 1, 1), event("progress.erased", "*", 1, None, 2), scored(3, 2, 3, "b")
     )
     assert list(erased) == ["b"]
+
+
+def test_an_erasure_names_what_a_clock_that_ran_ahead_had_dated_later():
+    erasure = event("progress.erased", "*", 5, {"also": [scored(9, 60, 1)["id"].upper()]}, 2)
+    after = states(scored(9, 60, 1), erasure, scored(3, 61, 3, "b"))
+    assert list(after) == ["b"]
 
 
 def test_times_are_compared_as_instants_not_as_text():
@@ -122,6 +140,7 @@ def test_forgetting_the_data_of_erased_events_changes_no_state(raw):
         ({"type": "quiz.scored", "data": {"score": 11, "of": 10}}, "score"),
         ({"type": "quiz.scored", "data": {"score": True, "of": 10}}, "score"),
         ({"type": "quiz.scored", "data": {"score": 1, "of": 10, "answers": {"q": "b"}}}, "answers"),
+        ({"type": "progress.erased", "data": {"also": ["x"]}}, "also"),
         ({"owner": "me"}, "unknown field"),
     ],
 )

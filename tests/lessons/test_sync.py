@@ -98,6 +98,24 @@ def test_a_late_device_cannot_bring_back_what_was_erased(ada):
     assert exchange(ada)["events"][1]["data"] == {}
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_an_erasure_takes_the_events_that_it_names(ada, late):
+    ahead = scored(1, second=59)
+    erasure = raw_event(2, "progress.erased", "*", second=30, data={"also": [ahead["id"]]})
+    for sent in [erasure, ahead] if late else [ahead, erasure]:
+        exchange(ada, [sent])
+    assert all("score" not in one["data"] for one in exchange(ada)["events"])
+
+
+def test_a_page_of_another_account_is_told_so_and_nothing_is_kept(client, ada):
+    client.force_login(ada)
+    body = json.dumps({"device": DEVICE, "cursor": 0, "events": [scored(1)], "account": "bob"})
+    assert client.post("/progress/sync", body, "application/json").status_code == 409
+    assert not ProgressEvent.objects.exists()
+    mine = client.post("/progress/sync", body.replace("bob", "ada"), "application/json")
+    assert mine.status_code == 200
+
+
 def test_learners_see_nothing_of_each_other(ada):
     bob = get_user_model().objects.create_user("bob", password="x")
     exchange(ada, [scored(1)])

@@ -23,7 +23,16 @@ def _byte_alphabet() -> list[str]:
     return [chr(byte if byte in printable else next(others)) for byte in range(256)]
 
 
-def write_tiny_model(path: Path, *, embd: int = EMBD, seed: int = 1, tied: bool = True) -> Path:
+def write_tiny_model(
+    path: Path,
+    *,
+    embd: int = EMBD,
+    ff: int = FF,
+    seed: int = 1,
+    tied: bool = True,
+    add_bos: bool = False,
+    pooling: bool = False,
+) -> Path:
     rng = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("tiny")
@@ -31,7 +40,7 @@ def write_tiny_model(path: Path, *, embd: int = EMBD, seed: int = 1, tied: bool 
     writer.add_block_count(LAYERS)
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(embd)
-    writer.add_feed_forward_length(FF)
+    writer.add_feed_forward_length(ff)
     writer.add_head_count(HEADS)
     writer.add_head_count_kv(HEADS_KV)
     writer.add_rope_dimension_count(embd // HEADS)
@@ -45,8 +54,10 @@ def write_tiny_model(path: Path, *, embd: int = EMBD, seed: int = 1, tied: bool 
     writer.add_token_merges(["a b"])
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
-    writer.add_add_bos_token(False)
+    writer.add_add_bos_token(add_bos)
     writer.add_chat_template(TEMPLATE)
+    if pooling:
+        writer.add_pooling_type(gguf.PoolingType.MEAN)
 
     def matrix(name: str, rows: int, columns: int) -> None:
         scale = 1.5 / np.sqrt(columns)
@@ -70,9 +81,9 @@ def write_tiny_model(path: Path, *, embd: int = EMBD, seed: int = 1, tied: bool 
         matrix(f"{block}.attn_k", kv, embd)
         matrix(f"{block}.attn_v", kv, embd)
         matrix(f"{block}.attn_output", embd, embd)
-        matrix(f"{block}.ffn_gate", FF, embd)
-        matrix(f"{block}.ffn_up", FF, embd)
-        matrix(f"{block}.ffn_down", embd, FF)
+        matrix(f"{block}.ffn_gate", ff, embd)
+        matrix(f"{block}.ffn_up", ff, embd)
+        matrix(f"{block}.ffn_down", embd, ff)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

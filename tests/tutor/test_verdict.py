@@ -23,8 +23,8 @@ def verdict(question, passage, context=""):
     [
         ("Is a weight deleted?", "No weight is deleted.", "", "No"),
         ("Do the scales take space?", "The scales take space.", "", "Yes"),
-        ("Does AI promise zero quality loss?", "Promise zero quality loss.", CANNOT, "No"),
-        ("Does AI write a summary?", "Write a summary.", DOES_WELL, "Yes"),
+        ("Does it promise zero quality loss?", "Promise zero quality loss.", CANNOT, "No"),
+        ("Does it write a summary?", "Write a summary.", DOES_WELL, "Yes"),
         # A sentence under "AI cannot" that denies something of its own is no double negation.
         ("can a model promise zero quality loss on every task?", GUARANTEE, CANNOT, "No"),
         ("can it guarantee that quality gets worse?", GUARANTEE, CANNOT, None),

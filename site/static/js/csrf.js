@@ -1,5 +1,5 @@
 // Django's CSRF token travels in a cookie; htmx sends it back as a header.
-function token() {
+export function token() {
   const found = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/);
   return found ? decodeURIComponent(found[1]) : "";
 }

@@ -9,21 +9,26 @@ export function instant(event) {
   return Date.parse(`${seconds}${zone}`) * 1000 + Number(fraction.padEnd(6, "0"));
 }
 
-/** lesson or "*" → up to which instant its events are erased. */
+/**
+ * What these events' erasures cover: {until, also}. until: lesson or "*" → up to which instant its
+ * events are erased; also: the ids that erasures name, whatever their clocks said.
+ */
 export function reach(events) {
   const until = new Map();
+  const also = new Set();
   for (const event of events) {
     if (event.type !== "progress.erased") continue;
     until.set(event.lesson, Math.max(instant(event), until.get(event.lesson) ?? -Infinity));
+    for (const id of event.data.also ?? []) also.add(id.toLowerCase());
   }
-  return until;
+  return { until, also };
 }
 
 /** Does an erasure take this event's data? Erasures themselves stay. */
-export function isErased(event, until) {
+export function isErased(event, { until, also }) {
   if (event.type === "progress.erased") return false;
   const limit = Math.max(until.get("*") ?? -Infinity, until.get(event.lesson) ?? -Infinity);
-  return instant(event) <= limit;
+  return instant(event) <= limit || also.has(event.id);
 }
 
 function inOrder(events) {
@@ -31,6 +36,13 @@ function inOrder(events) {
     .map((event) => [instant(event), event])
     .sort(([a, one], [b, other]) => a - b || (one.id < other.id ? -1 : 1))
     .map(([, event]) => event);
+}
+
+/** Each event once, without erasures and what they cover. */
+export function living(events) {
+  const once = [...new Map(events.map((event) => [event.id, event])).values()];
+  const gone = reach(once);
+  return once.filter((event) => event.type !== "progress.erased" && !isErased(event, gone));
 }
 
 const blank = () => ({
@@ -47,17 +59,15 @@ function addScore(lesson, { at, data }) {
 
 /**
  * lesson → {opened, completed, best, latest, latestAt, attempts, answers}, each since the
- * lesson's last reset. opened and completed are the first times; scores are {score, of} or null.
+ * lesson's last reset, but latest, which is the newest score whatever was reset. opened and completed are the first times; scores are {score, of} or null.
  * A scored quiz completes its lesson.
  */
 export function state(events) {
-  const once = [...new Map(events.map((event) => [event.id, event])).values()];
-  const until = reach(once);
-  const kept = once.filter((event) => event.type !== "progress.erased" && !isErased(event, until));
   const lessons = new Map();
-  for (const event of inOrder(kept)) {
+  for (const event of inOrder(living(events))) {
     if (event.type === "lesson.reset" || !lessons.has(event.lesson)) {
-      lessons.set(event.lesson, blank());
+      const { latest = null, latestAt = null } = lessons.get(event.lesson) ?? {};
+      lessons.set(event.lesson, { ...blank(), latest, latestAt });
     }
     const lesson = lessons.get(event.lesson);
     if (event.type === "lesson.opened") lesson.opened ??= event.at;

@@ -1,9 +1,11 @@
 // The events on disk: IndexedDB "openbook". Nothing is ever changed here but by an erasure.
-//   events   {id, owner, type, lesson, at, data}; an erased one stays with empty data
-//   pending  {id, owner}: what no server has acknowledged yet
-// owner is "" for a browser that is not signed in.
+//   events    {owner, id, type, lesson, at, data}; an erased one stays with empty data
+//   pending   {owner, id}: what no server has acknowledged yet
+//   accounts  {owner, cursor, log}: how far this browser has read the account's log
+// owner is an account's name, "" for a browser that is not signed in.
 import { isErased, reach } from "./progress-state.js";
 
+const STORES = ["events", "pending", "accounts"];
 let opening;
 
 function result(request) {
@@ -14,10 +16,12 @@ function result(request) {
 }
 
 function upgrade({ target: { result: db } }) {
-  const events = db.createObjectStore("events", { keyPath: "id" });
+  const events = db.createObjectStore("events", { keyPath: ["owner", "id"] });
   events.createIndex("owner", "owner");
   events.createIndex("lesson", ["owner", "lesson"]);
-  db.createObjectStore("pending", { keyPath: "id" }).createIndex("owner", "owner");
+  events.createIndex("type", ["owner", "type"]);
+  db.createObjectStore("pending", { keyPath: ["owner", "id"] }).createIndex("owner", "owner");
+  db.createObjectStore("accounts", { keyPath: "owner" });
 }
 
 function open() {
@@ -35,50 +39,166 @@ function open() {
   return opening;
 }
 
-/** Runs work(events, pending) in one transaction; resolves when it is on the disk. */
+/** Runs work({events, pending, accounts}) in one transaction; resolves when it is on the disk. */
 async function transact(mode, work) {
   const db = await open();
-  const transaction = db.transaction(["events", "pending"], mode, { durability: "strict" });
+  const transaction = db.transaction(STORES, mode, { durability: "strict" });
   const stored = new Promise((resolve, reject) => {
     transaction.oncomplete = resolve;
     transaction.onabort = () => reject(transaction.error ?? new DOMException("", "AbortError"));
   });
-  const working = work(transaction.objectStore("events"), transaction.objectStore("pending"));
-  const [answer] = await Promise.all([working, stored]);
+  const stores = STORES.map((name) => [name, transaction.objectStore(name)]);
+  const [answer] = await Promise.all([work(Object.fromEntries(stores)), stored]);
   return answer;
 }
 
+const of = (store, owner) => result(store.index("owner").getAll(owner));
+
 /** Every event of one owner. */
-export function read(owner) {
-  return transact("readonly", (events) => result(events.index("owner").getAll(owner)));
+export const read = (owner) => transact("readonly", ({ events }) => of(events, owner));
+
+/** Puts those that are not there yet, erased or not as erasures say; returns them. */
+async function put({ events }, owner, list) {
+  const earlier = await Promise.all(list.map(({ id }) => result(events.getKey([owner, id]))));
+  const fresh = new Map();
+  list.forEach((event, i) => earlier[i] ?? fresh.set(event.id, { ...event, owner }));
+  const known = await result(events.index("type").getAll([owner, "progress.erased"]));
+  const coming = [...fresh.values()].filter(({ type }) => type === "progress.erased");
+  const gone = reach([...known, ...coming]);
+  for (const event of fresh.values()) {
+    events.add(isErased(event, gone) ? { ...event, data: {} } : event);
+  }
+  if (coming.length) await erase(events, owner, reach(coming));
+  return [...fresh.values()];
+}
+
+async function erase(events, owner, gone) {
+  for (const event of await of(events, owner)) {
+    if (isErased(event, gone)) events.put({ ...event, data: {} });
+  }
 }
 
 /**
- * Adds events that are not there yet, and lets an erasure do its work.
+ * Adds events made or imported here, to be sent; how many were new.
  *
- * unless(earlier): given the owner's earlier events about the same lesson, says whether to add
- * nothing. Checked in the same transaction, so that two tabs cannot both pass it.
+ * unless(earlier): given the owner's earlier events about the same lesson, says whether to leave
+ * the event out. Checked in the same transaction, so that two tabs cannot both pass it.
  */
-export function add(list, unless = () => false) {
-  return transact("readwrite", async (events, pending) => {
-    let added = 0;
+export function add(owner, list, unless) {
+  return transact("readwrite", async (stores) => {
+    const wanted = [];
     for (const event of list) {
-      if (await result(events.get(event.id))) continue;
-      const earlier = await result(events.index("lesson").getAll([event.owner, event.lesson]));
-      if (unless(earlier)) continue;
-      events.add(event);
-      pending.add({ id: event.id, owner: event.owner });
-      if (event.type === "progress.erased") await erase(events, event);
-      added += 1;
+      const about = stores.events.index("lesson");
+      if (!unless?.(await result(about.getAll([owner, event.lesson])))) wanted.push(event);
     }
-    return added;
+    const fresh = await put(stores, owner, wanted);
+    for (const { id } of fresh) stores.pending.put({ owner, id });
+    return fresh.length;
   });
 }
 
-async function erase(events, erasure) {
-  const mine = await result(events.index("owner").getAll(erasure.owner));
-  const until = reach([erasure]);
-  for (const event of mine) {
-    if (isErased(event, until)) events.put({ ...event, data: {} });
-  }
+/** {cursor, log, events}: how far the owner's log was read; the first `most` that are unsent. */
+export function waiting(owner, most) {
+  return transact("readonly", async ({ events, pending, accounts }) => {
+    const { cursor = 0, log = null } = (await result(accounts.get(owner))) ?? {};
+    const ids = await result(pending.index("owner").getAll(owner, most));
+    const found = await Promise.all(ids.map(({ id }) => result(events.get([owner, id]))));
+    return { cursor, log, events: found };
+  });
+}
+
+/**
+ * Takes in an answer to events that were sent: keeps what came, and forgets of the pending what
+ * was acknowledged. Cursors of answers that overtook each other never go back.
+ */
+export function settle(owner, acknowledged, { events: came, cursor, log }) {
+  return transact("readwrite", async (stores) => {
+    const fresh = await put(stores, owner, came);
+    for (const id of acknowledged) stores.pending.delete([owner, id]);
+    const known = await result(stores.accounts.get(owner));
+    const furthest = known?.log === log ? Math.max(cursor, known.cursor) : cursor;
+    stores.accounts.put({ owner, cursor: furthest, log });
+    return fresh.length;
+  });
+}
+
+/** The server lost what it had: everything is offered to it again. */
+export function offerAgain(owner, log) {
+  return transact("readwrite", async ({ events, pending, accounts }) => {
+    for (const { id } of await of(events, owner)) pending.put({ owner, id });
+    accounts.put({ owner, cursor: 0, log });
+  });
+}
+
+/** Made signed out, not declined, and not older than what the account has erased since. */
+async function forAdoption(events, owner) {
+  const erasures = await result(events.index("type").getAll([owner, "progress.erased"]));
+  const gone = reach(erasures);
+  const unowned = await of(events, "");
+  return unowned.filter((it) => !it.declined?.includes(owner) && !isErased(it, gone));
+}
+
+/** Events made signed out that can be added to this account. */
+export function offered(owner) {
+  return transact("readonly", ({ events }) => forAdoption(events, owner));
+}
+
+/** Makes them the account's. */
+export function adopt(owner) {
+  return transact("readwrite", async (stores) => {
+    const mine = await forAdoption(stores.events, owner);
+    const plain = mine.map(({ declined, ...event }) => event);
+    for (const { id } of await put(stores, owner, plain)) stores.pending.put({ owner, id });
+    for (const { id } of mine) {
+      stores.events.delete(["", id]);
+      stores.pending.delete(["", id]);
+    }
+  });
+}
+
+/** Leaves them to whoever made them, and does not ask this account again. */
+export function decline(owner) {
+  return transact("readwrite", async ({ events }) => {
+    for (const event of await of(events, "")) {
+      events.put({ ...event, declined: [...(event.declined ?? []), owner] });
+    }
+  });
+}
+
+/** Takes an account off this browser; its unsent events only if they are to go as well. */
+export function forget(owner, { unsent = false } = {}) {
+  return transact("readwrite", async ({ events, pending, accounts }) => {
+    const kept = new Set();
+    for (const { id } of await of(pending, owner)) {
+      if (unsent) pending.delete([owner, id]);
+      else kept.add(id);
+    }
+    for (const { id } of await of(events, owner)) if (!kept.has(id)) events.delete([owner, id]);
+    accounts.delete(owner);
+    return kept.size;
+  });
+}
+
+/** Of a browser that is not signed in: nobody else holds these, so they simply go. */
+export function eraseUnowned(lesson) {
+  return transact("readwrite", async ({ events, pending }) => {
+    for (const event of await of(events, "")) {
+      if (lesson !== "*" && event.lesson !== lesson) continue;
+      events.delete(["", event.id]);
+      pending.delete(["", event.id]);
+    }
+  });
+}
+
+/** Names of the accounts that have events in this browser. */
+export function owners() {
+  return transact("readonly", async ({ events }) => {
+    const names = new Set();
+    const request = events.index("owner").openKeyCursor(null, "nextunique");
+    for (let at = await result(request); at; at = await result(request)) {
+      if (at.key) names.add(at.key);
+      at.continue();
+    }
+    return [...names];
+  });
 }

@@ -1,0 +1,155 @@
+import json
+import os
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from quant import experiment
+from quant.experiment import Plan, PlanError, StepFailed
+
+
+class Command(BaseCommand):
+    help = "Quantize a model, and measure and show what that does to it."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("source", metavar="SOURCE", help="registry name or path of a GGUF file")
+        parser.add_argument("--types", default="Q8_0,Q4_K_M", help="say Q8_0,Q4_K_M (default)")
+        parser.add_argument("--prompts", metavar="FILE", help="one prompt on each line")
+        parser.add_argument("--eval-text", metavar="FILE", help="default: the lessons' text")
+        parser.add_argument("--out", metavar="DIR", help="where files go; default: the model store")
+        parser.add_argument("--n-ctx", type=int, default=512, help="tokens in a window")
+        parser.add_argument("--windows", type=int, default=12, help="at most; 0: the whole text")
+        parser.add_argument(
+            "--n-predict", type=int, default=96, help="tokens in an answer, at most"
+        )
+        parser.add_argument("--threads", type=int, default=0, help="default: all processors")
+        parser.add_argument("--pure", action="store_true", help="every matrix in the type named")
+        parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        plan = None
+        try:
+            plan = self.plan(options)
+            if plan.warning:
+                self.stderr.write(f"Note: {plan.warning}")
+            report = self.run(plan)
+        except (PlanError, StepFailed) as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            raise CommandError("Stopped. Finished variants stay, nothing half done does.") from None
+        finally:
+            if plan:
+                experiment.clean_up(plan)
+        text = json.dumps(report, ensure_ascii=False) if options["json"] else table(report)
+        self.stdout.write(text)
+
+    def plan(self, options: dict[str, Any]) -> Plan:
+        return experiment.make_plan(
+            options["source"],
+            options["types"].split(","),
+            prompts=lines_of(options["prompts"]) if options["prompts"] else None,
+            text_file=options["eval_text"],
+            out=options["out"],
+            work=str(own_work_folder()),
+            n_ctx=options["n_ctx"],
+            windows=options["windows"],
+            n_predict=options["n_predict"],
+            n_threads=options["threads"] or len(os.sched_getaffinity(0)),
+            pure=options["pure"],
+        )
+
+    def run(self, plan: Plan) -> dict[str, Any]:
+        results: dict[str, Any] = {}
+        todo = experiment.steps(plan)
+        for number, step in enumerate(todo, 1):
+            bar = Bar(f"[{number}/{len(todo)}] {step.title}", step.unit)
+            results[step.key] = experiment.run_step(plan, step, results, progress=bar.show)
+            bar.end()
+        return experiment.report(plan, results)
+
+
+class Bar:
+    """A step's progress on stderr: a line that is rewritten on a terminal, else start and end."""
+
+    def __init__(self, title: str, unit: str) -> None:
+        self.title, self.unit, self.live = title, unit, sys.stderr.isatty()
+        self.write("" if self.live else "\n")
+
+    def show(self, key: str, done: int, total: int, detail: str) -> None:
+        if self.live and total:
+            filled = "#" * (20 * done // total)
+            self.write(f" [{filled:<20}] {done}/{total} {self.unit} {detail[:40]}")
+
+    def end(self) -> None:
+        if self.live:
+            self.write(" done\n")
+
+    def write(self, text: str) -> None:
+        start = "\r\033[K" if self.live else ""
+        sys.stderr.write(f"{start}{self.title}{text}")
+        sys.stderr.flush()
+
+
+def own_work_folder() -> Path:
+    """A folder for this process; those of processes that are gone are removed."""
+    root = Path(settings.DATA_DIR) / "work"
+    for folder in root.glob("command-*"):
+        if not Path(f"/proc/{folder.name.removeprefix('command-')}").exists():
+            for file in folder.iterdir():
+                file.unlink()
+            folder.rmdir()
+    return root / f"command-{os.getpid()}"
+
+
+def lines_of(file: str) -> list[str]:
+    try:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(f"the prompts: {error}") from error
+    if not any(line.strip() for line in lines):
+        raise PlanError(f"{file} holds no prompt: write one on each line")
+    return lines
+
+
+def row_of(variant: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        variant["type"],
+        f"{variant['bytes'] / 1e6:.0f}",
+        f"{variant['bits_per_weight']:.2f}",
+        f"{variant['perplexity']:.3f}",
+        f"{variant['mean_kl']:.4f}",
+        f"{variant['same_top']:.1%}",
+        f"{variant['prompt_tokens_per_second']:.0f}",
+        f"{variant['generation_tokens_per_second']:.1f}",
+    )
+
+
+def table(report: dict[str, Any]) -> str:
+    """The report for people."""
+    heads = ("type", "MB", "bits", "perplexity", "mean KL", "same top", "prompt t/s", "answer t/s")
+    rows = [heads, *map(row_of, report["variants"])]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if at else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    made = report["eval"]
+    lines += [
+        "",
+        f"Measured on {made['windows']} windows of {made['n_ctx']} tokens: {made['text']}",
+    ]
+    for v in report["variants"]:
+        types = ", ".join(f"{count} {kind}" for kind, count in v["tensors"].items())
+        lines += ["", f"{v['type']}: {v['file']}", f"  tensors: {types}"]
+        for output in v["outputs"]:
+            where = output["first_difference"]
+            mark = "" if where is None else f"  (differs from token {where + 1} on)"
+            lines += [f"  > {output['prompt']}{mark}", f"    {' '.join(output['text'].split())}"]
+    return "\n".join(lines)

@@ -1,0 +1,196 @@
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from quant import experiment, gguf_file
+from quant.experiment import Cancelled, Plan, PlanError, StepFailed, make_plan, steps
+from quant.quantize import quantize
+from tests.quant.conftest import write_tiny_model
+
+TEXT = "The river comes down from the hills in two moods. In spring it is brown. " * 6
+OPTIONS = {"n_ctx": 64, "windows": 2, "n_predict": 8, "n_threads": 1}
+
+
+@pytest.fixture
+def folder(settings, tmp_path) -> Path:
+    """An empty store and data folder, with a text and prompts to measure with."""
+    settings.DATA_DIR = tmp_path / "var"
+    settings.MODELS_DIR = settings.DATA_DIR / "models"
+    settings.MODELS_DIR.mkdir(parents=True)
+    (tmp_path / "text.txt").write_text(TEXT)
+    (tmp_path / "prompts.txt").write_text("What?\n\nTell me more.\n")
+    return tmp_path
+
+
+@pytest.fixture
+def source(folder, tiny) -> Path:
+    return quantize(tiny, "F16", folder / "tiny-F16.gguf", n_threads=1).path
+
+
+def planned(source, folder, types=("Q8_0", "Q4_0"), **more) -> Plan:
+    given = {"prompts": ["What?"], "text_file": str(folder / "text.txt"), "out": str(folder / "o")}
+    return make_plan(str(source), types, **{**given, **OPTIONS, **more})
+
+
+def run(plan: Plan, results: dict | None = None) -> dict:
+    results = {} if results is None else results
+    for step in steps(plan):
+        if step.key not in results:
+            results[step.key] = experiment.run_step(plan, step, results)
+    return results
+
+
+def test_a_run_reports_what_was_really_done(source, folder):
+    plan = planned(source, folder)
+    report = experiment.report(plan, run(plan))
+    assert report["source"] == str(source)
+    assert report["eval"] == {"text": str(folder / "text.txt"), "n_ctx": 64, "windows": 2}
+    reference, q8, q4 = report["variants"]
+    assert [v["type"] for v in report["variants"]] == ["F16", "Q8_0", "Q4_0"]
+    assert reference["file"] == str(source)
+    assert reference["mean_kl"] == 0
+    assert 0 < q8["mean_kl"] < q4["mean_kl"] <= q4["max_kl"]
+    assert q4["median_kl"] < q4["p99_kl"]
+    for variant in report["variants"]:
+        file = gguf_file.read(variant["file"])
+        assert variant["file"].endswith(f"-{variant['type']}.gguf")
+        assert variant["bytes"] == Path(variant["file"]).stat().st_size
+        assert variant["tensors"] == file.type_counts
+        assert variant["bits_per_weight"] == file.bits_per_weight
+        (output,) = variant["outputs"]
+        assert set(output) == {"prompt", "text", "first_difference"}
+        assert variant["prompt_tokens_per_second"] > 0
+        assert variant["generation_tokens_per_second"] > 0
+    assert sorted(path.name for path in (folder / "o").iterdir()) == [
+        "tiny-Q4_0.gguf",
+        "tiny-Q8_0.gguf",
+    ]
+    experiment.clean_up(plan)
+    assert list((folder / "var" / "work").iterdir()) == []
+
+
+def test_a_plan_survives_json_and_a_run_goes_on_where_it_stopped(source, folder):
+    plan = planned(source, folder, types=["Q8_0"])
+    assert Plan(**json.loads(json.dumps(asdict(plan)))) == plan
+    whole = run(plan)
+    experiment.clean_up(plan)
+    partly = {key: whole[key] for key in list(whole)[:5]}
+    assert "measure:F16" in partly
+    assert "measure:Q8_0" not in partly
+    again = run(plan, json.loads(json.dumps(partly)))
+    assert again["measure:Q8_0"] == whole["measure:Q8_0"]
+    early = experiment.report(plan, {"quantize:F16": whole["quantize:F16"]})
+    assert early["variants"][0]["bytes"] == source.stat().st_size
+    assert early["variants"][1]["mean_kl"] is None
+
+
+def test_a_source_with_32_bits_gets_a_16_bit_reference(tiny, folder):
+    plan = planned(tiny, folder, types=["Q8_0"])
+    report = experiment.report(plan, run(plan))
+    assert report["variants"][0]["file"] == str(folder / "o" / "tiny-F16.gguf")
+    assert report["variants"][0]["tensors"] == {"F16": 15, "F32": 5}
+    assert "warning" not in report
+
+
+def test_a_quantized_source_is_taken_with_a_warning(source, folder):
+    q4 = quantize(source, "Q4_0", folder / "tiny-Q4_0.gguf", n_threads=1).path
+    plan = planned(q4, folder, types=["Q8_0"])
+    assert "quantized itself (mostly Q4_0)" in plan.warning
+    assert experiment.variant_path(plan, "Q8_0").name == "tiny-Q4_0-Q8_0.gguf"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"types": ["Q9_9"]}, "no type is named 'Q9_9'; there are .*Q4_K_M"),
+        ({"text_file": "/none.txt"}, "No such file"),
+        ({"source": "nothing"}, "neither a file nor a registered name"),
+    ],
+)
+def test_what_can_not_be_run_is_refused_beforehand(source, folder, change, message):
+    with pytest.raises(PlanError, match=message):
+        planned(change.pop("source", source), folder, **change)
+
+
+def test_a_file_of_the_store_is_not_written_over(folder, tiny):
+    store = folder / "var" / "models"
+    entry = '[mine]\nwhat = "x"\nlicence = "x"\nfile = "tiny-F16.gguf"\n'
+    (folder / "var" / "models.toml").write_text(entry)
+    with pytest.raises(PlanError, match="a file of the store's own"):
+        planned(tiny, folder, types=["Q8_0"], out=str(store))
+
+
+def test_types_are_read_kindly(source, folder):
+    plan = planned(source, folder, types=["q4_k", "F16", " Q8_0", "Q4_K_M"])
+    assert plan.types == ["F16", "Q4_K_M", "Q8_0"]
+
+
+def test_the_default_text_is_that_of_the_lessons_or_else_ours(source, folder, settings):
+    settings.QUANT_TEXT_PROVIDER = "tests.quant.test_experiment.no_text"
+    assert planned(source, folder, text_file=None).text_file.endswith("quant/eval.txt")
+    settings.QUANT_TEXT_PROVIDER = "tests.quant.test_experiment.some_text"
+    path = Path(planned(source, folder, text_file=None).text_file)
+    assert path.read_text() == TEXT
+    assert path.parent == folder / "var" / "eval"
+
+
+def no_text() -> str:
+    return ""
+
+
+def some_text() -> str:
+    return TEXT
+
+
+def test_a_cancelled_step_leaves_nothing_and_can_be_done_again(source, folder):
+    plan = planned(source, folder)
+    (step,) = (step for step in steps(plan) if step.key == "quantize:Q4_0")
+    with pytest.raises(Cancelled):
+        experiment.run_step(plan, step, {}, cancelled=lambda: True)
+    assert not list((folder / "o").iterdir())
+    assert experiment.run_step(plan, step, {})["bytes"] > 0
+
+
+def test_a_step_that_fails_says_why(source, folder):
+    plan = planned(source, folder, types=["Q8_0"])
+    results = run(plan)
+    Path(results["quantize:Q8_0"]["file"]).unlink()
+    (step,) = (step for step in steps(plan) if step.key == "speed:Q8_0")
+    with pytest.raises(StepFailed, match=r"tiny-Q8_0\.gguf is gone"):
+        experiment.run_step(plan, step, results)
+    source.unlink()
+    (step,) = (step for step in steps(plan) if step.key == "quantize:Q8_0")
+    with pytest.raises(StepFailed, match="No such file"):
+        experiment.run_step(plan, step, results)
+
+
+def test_the_command_prints_one_object_and_its_progress_elsewhere(source, folder, capsys):
+    arguments = ["quantize", str(source), "--types", "Q8_0", "--out", str(folder / "o")]
+    arguments += ["--prompts", str(folder / "prompts.txt"), "--threads", "1", "--n-predict", "6"]
+    arguments += ["--eval-text", str(folder / "text.txt"), "--n-ctx", "64", "--windows", "2"]
+    call_command(*arguments, "--json")
+    printed = capsys.readouterr()
+    report = json.loads(printed.out)
+    assert len(report["variants"][1]["outputs"]) == 2
+    assert "Quantize to Q8_0" in printed.err
+    call_command(*arguments)
+    text = capsys.readouterr().out
+    assert "Q8_0" in text
+    assert "> Tell me more." in text
+    assert not (folder / "var" / "work").exists() or not list((folder / "var" / "work").iterdir())
+
+
+def test_the_command_says_what_is_wrong_in_one_line(source, folder):
+    empty, bad, embedder = folder / "empty.txt", folder / "bad.gguf", folder / "embedder.gguf"
+    empty.write_text("\n\n")
+    with pytest.raises(CommandError, match="holds no prompt"):
+        call_command("quantize", str(source), "--prompts", str(empty))
+    bad.write_text("no model at all, only text")
+    with pytest.raises(CommandError, match="not a GGUF file"):
+        call_command("quantize", str(bad))
+    write_tiny_model(embedder, pooling=True)
+    with pytest.raises(CommandError, match="it writes no text to compare"):
+        call_command("quantize", str(embedder))
