@@ -2,29 +2,44 @@
 
 import random
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
 from lessons.quizfile import ParsedChoice, ParsedQuestion, dump
 
 PREFIX = "generated-"
 _TOPICS = ("Model Families", "Prompts", "Images", "Sound", "Data", "Safety", "Hardware", "Evals")
-_WHO = (
-    *("The model", "A weight", "This format", "One layer"),
-    *("The cache", "A prompt", "The reader", "Every token"),
+_KNOWN = (
+    *("model", "memory", "weight", "token", "prompt", "answer", "file", "cache", "error", "speed"),
+    *("layer", "number", "table", "reader", "source", "example", "question", "computer", "image"),
+    *(
+        "language",
+        "training",
+        "network",
+        "quality",
+        "privacy",
+        "picture",
+        "teacher",
+        "quantization",
+    ),
 )
-_DOES = (
-    *("stores", "reads", "needs", "changes", "shows"),
-    *("keeps", "costs", "measures", "hides", "repeats"),
-)
-_WHAT = (
-    *("fewer bits", "the whole file", "a second pass", "memory and time", "its own notes"),
-    *("the next word", "a small table", "more than it seems", "one step at a time"),
-    *("what came before", "a longer context"),
-)
-_WHEN = (
-    *("when the text is long", "at 4 bits", "on an old computer", "after every answer"),
-    *("in most cases", "before it is trusted", "for a single user", "as the figures show"),
-)
+_SOUNDS = [first + second for first in "bdfgklmnprstvz" for second in "aeiou"]
+_COUNT = 6000  # words in all; like a language's, the nth is used 1/n as often as the first
+
+
+def _vocabulary() -> tuple[list[str], list[float]]:
+    """Words and how often each is used, summed up: a few are everywhere and most are rare."""
+    dice = random.Random(0)
+    made_up = {
+        "".join(dice.choices(_SOUNDS, k=dice.choice((1, 2, 2, 3)))) for _ in range(2 * _COUNT)
+    }
+    words = sorted(made_up, key=lambda word: (len(word), word))[:_COUNT]
+    for place, word in enumerate(_KNOWN):
+        words.insert(40 * (place + 1), word)  # from the 40th to the 1,000th
+    return words, list(accumulate(1 / rank for rank in range(1, len(words) + 1)))
+
+
+_WORDS, _OFTEN = _vocabulary()
 
 
 def write(
@@ -47,11 +62,8 @@ def write(
 
 
 def _sentence(dice: random.Random) -> str:
-    made_up = "".join(dice.choice("bdfklmnprst") + dice.choice("aeiou") for _ in range(3))
-    return (
-        f"{dice.choice(_WHO)} {dice.choice(_DOES)} {dice.choice(_WHAT)} "
-        f"{dice.choice(_WHEN)}, as in {made_up} {dice.randrange(1000)}."
-    )
+    words = dice.choices(_WORDS, cum_weights=_OFTEN, k=dice.randrange(10, 18))
+    return f"{' '.join(words).capitalize()} {dice.randrange(1000)}."
 
 
 def _paragraph(dice: random.Random) -> str:
@@ -61,8 +73,9 @@ def _paragraph(dice: random.Random) -> str:
 def _lesson(dice: random.Random, number: int) -> tuple[str, str]:
     """The text of lesson.md, and a sentence of it that answers its questions."""
     answer = _sentence(dice)
+    title = " ".join(_sentence(dice).split()[:5])
     parts = [
-        f'---\ntitle: "Generated lesson {number}: {_sentence(dice)[:-1]}"\n'
+        f'---\ntitle: "Generated lesson {number}: {" ".join(_sentence(dice).split()[:5])}"\n'
         f"summary: {_sentence(dice)}\ntopic: {_TOPICS[number % len(_TOPICS)]}\nminutes: 7\n---\n",
         f"## The premise\n\n{answer} {_paragraph(dice)}\n",
     ]

@@ -108,12 +108,13 @@ def search(query: str, page: int = 1) -> Results:
     groups = _groups(typed[:MOST_WORDS], results)
     if not groups:
         return results
-    ids = search_index.find(groups)
-    if not ids and len(groups) > 1:
-        ids, results.partly = search_index.find(groups, every=False), True
-    results.total = len(ids)
+    matches = search_index.find(groups)
+    results.total = matches.count()
+    if not results.total and len(groups) > 1:
+        matches = search_index.find(groups, every=False)
+        results.total, results.partly = matches.count(), True
     results.page = min(max(page, 1), max(results.pages, 1))
-    shown = ids[(results.page - 1) * PAGE : results.page * PAGE]
+    shown = matches.best((results.page - 1) * PAGE, results.page * PAGE)
     results.hits = _hits(shown, groups)
     return results
 
@@ -177,12 +178,13 @@ def _corrected(lost: list[str], results: Results) -> list[frozenset[str]]:
     groups = []
     for typed, word in misspelt.items():
         allowed = 1 if len(word) < 6 else 2
-        near = sorted((distance(american(word), american(other)), other) for other in candidates)
-        near = [
-            (steps, other)
-            for steps, other in near
-            if steps <= allowed and _digits(word) == _digits(other)
+        alike = [
+            other
+            for other in candidates
+            if abs(len(other) - len(word)) <= 2 and _digits(other) == _digits(word)
         ]
+        near = sorted((distance(american(word), american(other)), other) for other in alike)
+        near = [(steps, other) for steps, other in near if steps <= allowed]
         if near:
             nearest = [other for steps, other in near if steps == near[0][0]]
             groups.append(frozenset(token(other) for other in nearest))
@@ -227,22 +229,32 @@ def _hits(ids: Sequence[int], groups: Sequence[frozenset[str]]) -> list[Hit]:
 
 def _snippets(passages: Iterable[Said], groups: Sequence[frozenset[str]]) -> list[Snippet]:
     """The passages with most of the words, in the order of the lesson."""
-    wanted: frozenset[str] = frozenset().union(*groups)
-    hints = tuple({word[:-1] or word for word in wanted})  # a stem's end may change: easi, easy
-    scored = []
-    for place, passage in enumerate(passages):
-        squeezed = folded(passage.text).translate(_SQUEEZE)
-        if not any(hint in squeezed for hint in hints):
-            continue  # the cheap look first: most passages have none of the words
+    best: list[tuple[int, int, Said]] = []
+    for most, place, passage in _promising(passages, groups):
+        if len(best) == SNIPPETS and best[-1][0] <= most:
+            break  # nothing that follows can be better
         said = {found for word in words(passage.text) for found in tokens(word)}
-        score = sum(not group.isdisjoint(said) for group in groups)
-        if score:
-            scored.append((-score, place, passage))
-    best = sorted(scored, key=lambda entry: entry[:2])[:SNIPPETS]
+        if score := sum(not group.isdisjoint(said) for group in groups):
+            best = sorted([*best, (-score, place, passage)])[:SNIPPETS]
+    wanted: frozenset[str] = frozenset().union(*groups)
     return [
         Snippet(passage.anchor, passage.section, marked(passage.text, wanted))
         for _, _, passage in sorted(best, key=lambda entry: entry[1])
     ]
+
+
+def _promising(
+    passages: Iterable[Said], groups: Sequence[frozenset[str]]
+) -> list[tuple[int, int, Said]]:
+    """(minus the most groups that it may hold, place, passage), most first, by a cheap look."""
+    hints = [[token[:-1] or token for token in group] for group in groups]  # easi: easy, easily
+    found = []
+    for place, passage in enumerate(passages):
+        squeezed = folded(passage.text).translate(_SQUEEZE)
+        most = sum(any(hint in squeezed for hint in group) for group in hints)
+        if most:
+            found.append((-most, place, passage))
+    return sorted(found)
 
 
 def marked(text: str, wanted: frozenset[str]) -> Marked:

@@ -7,6 +7,7 @@ A group of tokens is found if one of them is; all groups have to be found, or an
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
@@ -14,9 +15,19 @@ from django.db import connection
 from lessons.models import Lesson, SearchVariant, SearchWord
 from lessons.words import WORD, american, deletions, parts, token, tokens, words
 
-# title, what it is about, the text: how much a word counts there
-_WEIGHTS_SQLITE = "8.0, 4.0, 1.0"
-_WEIGHTS_POSTGRES = "{0.0, 0.1, 0.4, 1.0}"  # D, C, B, A
+# A word in the title counts eight times, in what the lesson is about four times as much as in
+# its text. PostgreSQL's weights are for D, C, B and A.
+_COUNT_SQLITE = "SELECT count(*) FROM lessons_search WHERE lessons_search MATCH %s"
+_BEST_SQLITE = (
+    "SELECT rowid FROM lessons_search WHERE lessons_search MATCH %s "
+    "ORDER BY bm25(lessons_search, 8.0, 4.0, 1.0), rowid LIMIT %s OFFSET %s"
+)
+_COUNT_POSTGRES = "SELECT count(*) FROM lessons_search WHERE words @@ CAST(%s AS tsquery)"
+_BEST_POSTGRES = (
+    "SELECT lesson_id FROM lessons_search, CAST(%s AS tsquery) AS query WHERE words @@ query "
+    "ORDER BY ts_rank('{0.0, 0.125, 0.5, 1.0}', words, query, 1) DESC, lesson_id "
+    "LIMIT %s OFFSET %s"
+)
 _POSITIONS = 255  # PostgreSQL keeps no more of one word
 _BATCH = 500
 LONGEST = 40  # letters of a word that can be found
@@ -28,28 +39,35 @@ def is_sqlite() -> bool:
     return connection.vendor == "sqlite"
 
 
-def find(groups: Sequence[Collection[str]], *, every: bool = True) -> list[int]:
-    """Ids of the lessons that hold the groups, best first."""
-    with connection.cursor() as cursor:
-        if is_sqlite():
-            joined = (" AND " if every else " OR ").join(
-                "(" + " OR ".join(f'"{word}"' for word in sorted(group)) + ")" for group in groups
-            )
-            cursor.execute(
-                "SELECT rowid FROM lessons_search WHERE lessons_search MATCH %s "
-                f"ORDER BY bm25(lessons_search, {_WEIGHTS_SQLITE}), rowid",
-                [joined],
-            )
-        else:
-            joined = (" & " if every else " | ").join(
-                "(" + " | ".join(f"'{word}'" for word in sorted(group)) + ")" for group in groups
-            )
-            cursor.execute(
-                "SELECT lesson_id FROM lessons_search, CAST(%s AS tsquery) AS query "
-                "WHERE words @@ query ORDER BY ts_rank(%s, words, query, 1) DESC, lesson_id",
-                [joined, _WEIGHTS_POSTGRES],
-            )
-        return [row[0] for row in cursor.fetchall()]
+def find(groups: Sequence[Collection[str]], *, every: bool = True) -> Matches:
+    """The lessons that hold every group, or any of them; not asked for yet."""
+    if is_sqlite():
+        joined = (" AND " if every else " OR ").join(
+            "(" + " OR ".join(f'"{word}"' for word in sorted(group)) + ")" for group in groups
+        )
+    else:
+        joined = (" & " if every else " | ").join(
+            "(" + " | ".join(f"'{word}'" for word in sorted(group)) + ")" for group in groups
+        )
+    return Matches(joined)
+
+
+@dataclass(frozen=True)
+class Matches:
+    query: str
+
+    def count(self) -> int:
+        return self._rows(_COUNT_SQLITE if is_sqlite() else _COUNT_POSTGRES)[0]
+
+    def best(self, start: int, stop: int) -> list[int]:
+        """Ids of the lessons from place start to stop, the best first."""
+        sql = _BEST_SQLITE if is_sqlite() else _BEST_POSTGRES
+        return self._rows(sql, stop - start, start)
+
+    def _rows(self, sql: str, *more: int) -> list[int]:
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [self.query, *more])
+            return [row[0] for row in cursor.fetchall()]
 
 
 def refresh(changed: Collection[int]) -> None:
@@ -61,6 +79,9 @@ def refresh(changed: Collection[int]) -> None:
     for start in range(0, len(missing), _BATCH):
         rows = Lesson.objects.filter(pk__in=missing[start : start + _BATCH])
         _insert((lesson.pk, _fields(lesson)) for lesson in rows)
+    if is_sqlite():
+        with connection.cursor() as cursor:  # one piece is read twice as fast as many
+            cursor.execute("INSERT INTO lessons_search (lessons_search) VALUES ('optimize')")
     _refresh_words()
 
 

@@ -154,9 +154,9 @@ def test_the_number_of_queries_does_not_grow(tmp_path, django_assert_max_num_que
     for count in (1, PAGE + 3):
         slugs = [f"l{number}" for number in range(count)]
         loader.load(content.write(tmp_path, *slugs), embed=False)
-        with django_assert_max_num_queries(4):
+        with django_assert_max_num_queries(5):
             search("memory bits")
-        with django_assert_max_num_queries(8):
+        with django_assert_max_num_queries(9):
             search("memoory bitz xyzzyx mem")
 
 
