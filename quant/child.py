@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import json
+import logging
 import os
 import selectors
 import signal
@@ -22,7 +23,9 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,8 +40,28 @@ class ChildFailed(RuntimeError):
     """The child could not do it; the message is the reason."""
 
 
+class ChildKilled(ChildFailed):
+    """Somebody, or the system for want of memory, killed the child: trying again may help."""
+
+
 class Cancelled(Exception):
     """cancelled() answered True and the child was ended."""
+
+
+_log: ContextVar[IO[bytes] | None] = ContextVar("_log", default=None)
+
+
+@contextmanager
+def log_to(file: IO[bytes]) -> Iterator[None]:
+    """Children started meanwhile write their log (llama.cpp's, tracebacks) to `file`.
+
+    They share its position: read it meanwhile with os.pread, which leaves the position alone.
+    """
+    before = _log.set(file)
+    try:
+        yield
+    finally:
+        _log.reset(before)
 
 
 def run(
@@ -52,7 +75,7 @@ def run(
     request = {"function": function, "arguments": arguments, "parent": os.getpid()}
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with (
-        tempfile.TemporaryFile() as errors,
+        nullcontext(log) if (log := _log.get()) else tempfile.TemporaryFile() as errors,
         subprocess.Popen(
             [sys.executable, "-m", "quant.child", json.dumps(request)],
             stdin=subprocess.DEVNULL,
@@ -70,6 +93,8 @@ def run(
         child.wait()
         if "result" in answer:
             return answer["result"]
+        if child.returncode == -signal.SIGKILL:
+            raise ChildKilled("its process was killed: most likely the machine ran out of memory")
         raise ChildFailed(answer.get("error") or _last_words(child.returncode, errors))
 
 
@@ -101,8 +126,6 @@ def _last_words(status: int, errors: IO[bytes]) -> str:
     errors.seek(0)
     lines = [line for line in errors.read().decode("utf-8", "replace").splitlines() if line.strip()]
     told = f": {lines[-1].strip()}" if lines else ""
-    if status == -signal.SIGKILL:
-        return "its process was killed from outside: most likely the machine ran out of memory"
     if status < 0:
         asserted = [line for line in lines if "GGML_ASSERT" in line]
         told = f": {asserted[-1].strip()}" if asserted else told
@@ -117,6 +140,8 @@ def main() -> None:
     os.nice(max(0, NICENESS - os.nice(0)))
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints must not get between the answers
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("quant").setLevel(logging.DEBUG)
 
     def say(message: dict[str, Any]) -> None:
         answers.write(json.dumps(message) + "\n")

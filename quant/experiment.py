@@ -44,11 +44,11 @@ from django.utils.module_loading import import_string
 from gguf import LlamaFileType
 
 from quant import child, gguf_file, registry
-from quant.child import Cancelled, ChildFailed, ChildProgress
+from quant.child import Cancelled, ChildFailed, ChildKilled, ChildProgress
 from quant.quantize import QuantizeError, quantize
 
-__all__ = ["Cancelled", "Plan", "PlanError", "Step", "StepFailed", "clean_up", "make_plan"]
-__all__ += ["report", "run_step", "steps"]
+__all__ = ["Cancelled", "Plan", "PlanError", "Step", "StepFailed", "StepKilled", "clean_up"]
+__all__ += ["make_plan", "report", "run_step", "steps"]
 
 REFERENCE = "F16"
 WIDE_TYPES = ("F16", "BF16", "F32")
@@ -69,6 +69,10 @@ class PlanError(ValueError):
 
 class StepFailed(RuntimeError):
     """A step can't be done; the message is the real reason. Trying again may help."""
+
+
+class StepKilled(StepFailed):
+    """The step's process was killed from outside."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ def make_plan(
     if file.get("{arch}.pooling_type") is not None:
         raise PlanError(f"{path.name} is an embedder: it writes no text to compare")
     asked = [prompt.strip() for prompt in (PROMPTS if prompts is None else prompts)]
-    options.setdefault("n_threads", len(os.sched_getaffinity(0)))
+    options.setdefault("n_threads", _threads())
     plan = Plan(
         source=str(path),
         name=source,
@@ -141,6 +145,11 @@ def make_plan(
         if target != path and target in registered:
             raise PlanError(f"{target} is a file of the store's own: choose another folder (--out)")
     return plan
+
+
+def _threads() -> int:
+    """OPENBOOK_THREADS, or every processor."""
+    return int(os.environ.get("OPENBOOK_THREADS") or 0) or len(os.sched_getaffinity(0))
 
 
 def _checked_types(types: Sequence[str]) -> list[str]:
@@ -235,6 +244,8 @@ def run_step(
     do = {"quantize": _quantize, "generate": _generate, "measure": _measure, "speed": _speed}
     try:
         return do[step.key.split(":")[0]](plan, step.type, results, shown, cancelled)
+    except ChildKilled as error:
+        raise StepKilled(str(error)) from error
     except (ChildFailed, QuantizeError, gguf_file.BadGguf, OSError) as error:
         raise StepFailed(str(error)) from error
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,8 +55,8 @@ def answers(
         outputs, rows = [], []
         with Context(loaded, n_ctx=n_ctx, n_threads=n_threads) as context:
             for done, (prompt, tokens) in enumerate(zip(prompts, asked, strict=True)):
-                progress(done, len(prompts), prompt)
-                given, log_probs = _greedy(context, tokens, n_predict)
+                say = partial(_tell, progress, done, len(prompts))
+                given, log_probs = _greedy(context, tokens, n_predict, say)
                 rows.append(log_probs)
                 outputs.append(_described(loaded, prompt, given, log_probs))
     if reference is not None:
@@ -70,6 +71,10 @@ def answers(
     return {"outputs": outputs}
 
 
+def _tell(progress: ChildProgress, done: int, of: int, tokens: int) -> None:
+    progress(done, of, f"prompt {done + 1}, token {tokens}")
+
+
 def _prompt_tokens(model: Model, number: int, text: str) -> list[int]:
     tokens = chat.tokenize(model, [chat.Message(role="user", content=text)])
     if len(tokens) >= model.n_ctx_train:
@@ -81,7 +86,7 @@ def _prompt_tokens(model: Model, number: int, text: str) -> list[int]:
 
 
 def _greedy(
-    context: Context, prompt: list[int], n_predict: int
+    context: Context, prompt: list[int], n_predict: int, say: Callable[[int], None]
 ) -> tuple[list[int], NDArray[np.float32]]:
     """Tokens up to and with the one that ends the answer; the log-probabilities at each."""
     model = context.model
@@ -95,6 +100,7 @@ def _greedy(
     rows = []
     room = min(n_predict, model.n_ctx_train - len(prompt))
     while True:
+        say(len(tokens) + 1)
         rows.append(_log_softmax(context.logits(last)))
         tokens.append(int(rows[-1].argmax()))
         if len(tokens) == room or model.is_eog(tokens[-1]):

@@ -89,6 +89,8 @@ def quantize(
             made = gguf_file.read(part)
             _check_tensors(made, file)
             part.rename(target)
+        except child.ChildKilled:
+            raise
         except ChildFailed as error:
             raise QuantizeError(_reason(str(error), target)) from error
         finally:

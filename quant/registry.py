@@ -48,6 +48,7 @@ class Entry:
     what: str
     licence: str
     file: str
+    title: str = ""
     megabytes: int = 0
     sha256: str = ""
     wheel: str = ""

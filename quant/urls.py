@@ -1,3 +1,19 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from quant import views
+
+urlpatterns = [
+    path("lab/", views.index, name="lab"),
+    path("lab/models/<str:name>/", views.stored_model, name="lab-model"),
+    path("lab/<int:pk>/", views.experiment, name="lab-experiment"),
+    path("lab/<int:pk>/progress", views.progress, name="lab-progress"),
+    path("lab/<int:pk>/report", views.report, name="lab-report"),
+    path("lab/<int:pk>/log", views.log, name="lab-log"),
+    path("lab/<int:pk>/stop", views.stop, name="lab-stop"),
+    path("lab/<int:pk>/retry", views.retry, name="lab-retry"),
+    path("lab/<int:pk>/delete", views.delete, name="lab-delete"),
+    path("lab/<int:pk>/experiment.csv", views.export_csv, name="lab-csv"),
+    path("lab/<int:pk>/experiment.json", views.export_json, name="lab-json"),
+    path("lab/<int:pk>/files/<str:name>", views.download, name="lab-download"),
+    path("lab/<int:pk>/files/<str:name>/", views.variant_model, name="lab-variant"),
+]

@@ -1,0 +1,98 @@
+"""Numbers as a reader wants them. A figure that is not there yet (None, or "" as templates have
+it) shows as an ellipsis."""
+
+import math
+from datetime import datetime
+
+from django import template
+from django.utils import timezone
+
+from quant.model_file import bits
+
+register = template.Library()
+NOT_YET = "…"
+
+
+@register.filter
+def decimals(value: float | None, places: int) -> str:
+    return NOT_YET if value in (None, "") else f"{value:,.{places}f}"
+
+
+@register.filter
+def digits(value: float | None, count: int) -> str:
+    """So many that count, no more: 0.0074, 0.112, 1.35. Nothing below a millionth."""
+    if value in (None, ""):
+        return NOT_YET
+    return "0" if abs(value) < 1e-6 else f"{value:.{count}g}"
+
+
+@register.filter
+def megabytes(size: float | None) -> str:
+    if size in (None, ""):
+        return NOT_YET
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """3 min 40 s"""
+    if seconds is None:
+        return NOT_YET
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+@register.filter
+def about(seconds: float) -> str:
+    """A remaining time without false precision: 10 s, 50 s, 2 min, 1 h 20 min."""
+    if seconds < 55:
+        return f"{max(5, 5 * round(seconds / 5))} s"
+    if seconds < 3600:
+        return f"{max(1, round(seconds / 60))} min"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min"
+
+
+@register.filter
+def done_word(kind: str, state: str) -> str:
+    """How a step is called in the plan, by its state."""
+    to_do, doing, done = {
+        "quantize": ("quantize", "quantizing", "quantized"),
+        "measure": ("measure", "measuring", "measured"),
+        "speed": ("time", "timing", "timed"),
+        "generate": ("answer", "answering", "answered"),
+    }.get(kind, (kind, kind, kind))
+    return {"running": doing, "done": done}.get(state, to_do)
+
+
+@register.filter
+def ago(moment: datetime) -> str:
+    """just now, 5 minutes ago, 3 hours ago, 23 November"""
+    minutes = round((timezone.now() - moment).total_seconds() / 60)
+    if minutes < 1:
+        return "just now"
+    if minutes < 60:
+        return f"{minutes} minute{'s' * (minutes > 1)} ago"
+    hours = minutes // 60
+    if hours < 24:
+        return f"{hours} hour{'s' * (hours > 1)} ago"
+    return f"{moment.day} {moment:%B %Y}"
+
+
+@register.filter
+def size(count: int) -> str:
+    """Bytes with the unit that suits: 2.3 kB, 56.6 MB."""
+    if count < 1e6:
+        return f"{count / 1e3:.1f} kB"
+    return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.2f} GB"
+
+
+@register.filter
+def type_class(name: str) -> str:
+    """The style of a tensor type on a map: by its bits, the fewer the lighter."""
+    if name == "F32":
+        return "bits-32"
+    return f"bits-{math.floor(bits(name))}"

@@ -1,0 +1,174 @@
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from quant import lab, model_file, registry, sources
+from quant.experiment import PlanError
+from quant.forms import ExperimentForm, defaults, lesson_text
+from quant.models import Experiment
+from quant.progress import progress as progress_of
+from quant.report import Report, as_csv
+
+
+@never_cache
+def index(request: HttpRequest) -> HttpResponse:
+    if request.method == "POST":
+        form = ExperimentForm(request.POST)
+        if form.is_valid():
+            try:
+                return redirect("lab-experiment", lab.create(**form.setup()).pk)
+            except PlanError as error:
+                form.add_error(None, str(error))
+    else:
+        form = ExperimentForm(initial=defaults(dict(request.GET.lists())))
+    context = {
+        "form": form,
+        "lessons_here": bool(lesson_text()),
+        "experiments": Experiment.objects.defer("text")[:50],
+        "trouble": lab.trouble(),
+    }
+    return render(request, "quant/lab.html", context, status=400 if form.errors else 200)
+
+
+def _experiment(pk: int) -> Experiment:
+    return get_object_or_404(Experiment.objects.defer("text"), pk=pk)
+
+
+@require_safe
+@never_cache
+def experiment(request: HttpRequest, pk: int) -> HttpResponse:
+    found = _experiment(pk)
+    context = {
+        "experiment": found,
+        "progress": None if found.ended else progress_of(found),
+        "report": Report(found),
+        "source": sources.what(found.source),
+    }
+    return render(request, "quant/experiment.html", context)
+
+
+@require_safe
+@never_cache
+def progress(request: HttpRequest, pk: int) -> HttpResponse:
+    found = _experiment(pk)
+    if found.ended:
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    now = progress_of(found)
+    response = render(request, "quant/parts/progress.html", {"experiment": found, "progress": now})
+    if request.GET.get("finished") != str(now.finished):
+        response["HX-Trigger"] = "lab:step"
+    return response
+
+
+@require_safe
+@never_cache
+def report(request: HttpRequest, pk: int) -> HttpResponse:
+    context = {"report": Report(_experiment(pk))}
+    return render(request, "quant/parts/report.html", context)
+
+
+@require_safe
+@never_cache
+def log(request: HttpRequest, pk: int) -> HttpResponse:
+    found = _experiment(pk)
+    return render(request, "quant/log.html", {"experiment": found, "steps": found.steps.all()})
+
+
+@require_POST
+def stop(request: HttpRequest, pk: int) -> HttpResponse:
+    lab.stop(_experiment(pk))
+    return redirect("lab-experiment", pk)
+
+
+@require_POST
+def retry(request: HttpRequest, pk: int) -> HttpResponse:
+    lab.retry(_experiment(pk))
+    return redirect("lab-experiment", pk)
+
+
+@require_POST
+def delete(request: HttpRequest, pk: int) -> HttpResponse:
+    return redirect("lab") if lab.delete(_experiment(pk)) else redirect("lab-experiment", pk)
+
+
+@require_safe
+def export_json(request: HttpRequest, pk: int) -> HttpResponse:
+    return JsonResponse(Report(_experiment(pk)).data, json_dumps_params={"indent": 1})
+
+
+@require_safe
+def export_csv(request: HttpRequest, pk: int) -> HttpResponse:
+    return HttpResponse(
+        as_csv(Report(_experiment(pk))),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="experiment-{pk}.csv"'},
+    )
+
+
+def _model(request: HttpRequest, path: Path, context: dict[str, object]) -> HttpResponse:
+    if not path.is_file():
+        raise Http404(f"no file {path.name}")
+    context |= {
+        "model": model_file.model_file(path),
+        "path": path,
+        "sha256": model_file.sha256(path) if "hash" in request.GET else "",
+    }
+    return render(request, "quant/model.html", context)
+
+
+@require_safe
+def stored_model(request: HttpRequest, name: str) -> HttpResponse:
+    try:
+        path = registry.path_of(name) if name in registry.entries() else sources.stored(name)
+    except registry.StoreError as error:
+        raise Http404(str(error)) from error
+    entry = registry.entries().get(name)
+    context: dict[str, object] = {
+        "title": sources.title(name),
+        "what": sources.what(name),
+        "licence": entry.licence if entry else "",
+    }
+    return _model(request, path, context)
+
+
+def _variant(pk: int, name: str) -> tuple[Experiment, Path]:
+    found = _experiment(pk)
+    path = next((path for path in Report(found).files if path.name == name), None)
+    if path is None or not path.is_file():
+        raise Http404(f"experiment {pk} has no file {name}")
+    return found, path
+
+
+@require_safe
+def variant_model(request: HttpRequest, pk: int, name: str) -> HttpResponse:
+    found, path = _variant(pk, name)
+    context: dict[str, object] = {
+        "experiment": found,
+        "title": f"{found.title}, {path.stem.rpartition('-')[2]}",
+        "download": request.path.removesuffix("/"),
+    }
+    return _model(request, path, context)
+
+
+@require_safe
+def download(request: HttpRequest, pk: int, name: str) -> StreamingHttpResponse:
+    _, path = _variant(pk, name)
+    return StreamingHttpResponse(
+        _pieces(path),
+        content_type="application/octet-stream",
+        headers={
+            "Content-Disposition": f'attachment; filename="{path.name}"',
+            "Content-Length": str(path.stat().st_size),
+        },
+    )
+
+
+async def _pieces(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while piece := await asyncio.to_thread(file.read, 1 << 18):
+            yield piece

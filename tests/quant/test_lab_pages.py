@@ -1,0 +1,226 @@
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.test import AsyncClient
+from django.utils import timezone
+
+from quant import experiment as run
+from quant import lab
+from quant.models import Experiment, State, Step
+from quant.progress import seconds_left
+
+pytestmark = pytest.mark.django_db
+TEXT = "Some words to measure with. " * 400
+
+
+@pytest.fixture(autouse=True)
+def store(settings, tmp_path: Path, tiny: Path) -> Path:
+    """A data folder with one model; no Redis."""
+    settings.DATA_DIR, settings.MODELS_DIR = tmp_path, tmp_path / "models"
+    settings.REDIS_URL = f"unix://{tmp_path}/redis.sock"
+    settings.MODELS_DIR.mkdir()
+    (settings.MODELS_DIR / "tiny-F32.gguf").symlink_to(tiny)
+    return settings.MODELS_DIR
+
+
+def filled(**changes: object) -> dict[str, object]:
+    """The form as somebody sends it."""
+    return {
+        "source": "tiny-F32.gguf",
+        "types": ["Q8_0", "Q4_K_M"],
+        "prompt_1": "Hello?",
+        "text": "own",
+        "own_text": TEXT,
+        "windows": "2",
+        "limit": "90",
+    } | changes
+
+
+def start(client, **changes: object) -> Experiment:
+    answer = client.post("/lab/", filled(**changes))
+    assert answer.status_code == 302, answer.content.decode()
+    return Experiment.objects.get()
+
+
+def test_the_form_shows_models_types_and_prompts(client):
+    page = client.get("/lab/").content.decode()
+    assert "tiny-F32" in page
+    assert 'value="Q8_0" checked' in page
+    assert 'value="Q4_K_M" checked' in page
+    assert "why the sky is blue" in page
+
+
+def test_a_link_from_a_lesson_chooses_source_and_types(client):
+    page = client.get("/lab/?source=tiny-F32.gguf&types=Q6_K,Q2_K,nonsense").content.decode()
+    assert 'value="Q6_K" checked' in page
+    assert 'value="Q2_K" checked' in page
+    assert 'value="Q8_0" checked' not in page
+    assert "nonsense" not in page
+
+
+def test_starting_keeps_the_whole_setup_and_waits_for_redis(client):
+    experiment = start(client)
+    assert experiment.state == State.QUEUED
+    assert experiment.text.startswith("Some words")
+    assert experiment.plan["types"] == ["F16", "Q8_0", "Q4_K_M"]
+    assert experiment.plan["prompts"] == ["Hello?"]
+    assert not experiment.steps.filter(key__startswith="speed:").exists()
+    page = client.get(f"/lab/{experiment.pk}/").content.decode()
+    assert "tiny, three ways" in page
+    assert "Redis, which hands out the work, does not answer" in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"types": []}, "Choose at least one type"),
+        ({"types": ["Q9_X"]}, "Q9_X is not one of the types"),
+        ({"source": "/etc/passwd"}, "is not one of the models"),
+        ({"prompt_1": "x" * 100_000}, "at most 4000 characters"),
+        ({"own_text": "  "}, "Paste the text"),
+        ({"text": "lessons"}, "No lessons are loaded"),
+        ({"windows": "0"}, "at least one window"),
+        ({"windows": "many"}, "whole number from 1 to 500"),
+        ({"limit": "120"}, "can’t be over 100%"),
+    ],
+)
+def test_a_mistake_is_named_and_nothing_is_started(client, changes, message):
+    answer = client.post("/lab/", filled(**changes))
+    assert answer.status_code == 400
+    assert message in answer.content.decode()
+    assert not Experiment.objects.exists()
+    assert not list(lab.home().glob("*"))
+
+
+def test_a_source_that_is_no_model_is_refused_with_the_reason(client, store: Path):
+    (store / "bad-F16.gguf").write_bytes(b"not a model at all, but 24 bytes")
+    answer = client.post("/lab/", filled(source="bad-F16.gguf"))
+    assert answer.status_code == 400
+    assert "not a GGUF file" in answer.content.decode()
+
+
+def test_stop_retry_and_delete(client):
+    experiment = start(client)
+    here = f"/lab/{experiment.pk}/"
+    assert client.post(f"{here}delete").url == here  # not while it is under way
+    assert client.post(f"{here}stop").url == here
+    assert "What was finished by then is kept" in client.get(here).content.decode()
+    assert client.post(f"{here}retry").url == here
+    experiment.refresh_from_db()
+    assert experiment.state == State.QUEUED
+    client.post(f"{here}stop")
+    assert client.post(f"{here}delete").url == "/lab/"
+    assert client.get(here).status_code == 404
+    assert not lab.folder(experiment).exists()
+
+
+def test_only_a_post_with_a_token_changes_anything(client):
+    from django.test import Client
+
+    experiment = start(client)
+    for verb in ("stop", "retry", "delete"):
+        assert client.get(f"/lab/{experiment.pk}/{verb}").status_code == 405
+        strict = Client(enforce_csrf_checks=True)
+        assert strict.post(f"/lab/{experiment.pk}/{verb}").status_code == 403
+
+
+def test_a_failure_shows_its_reason_and_offers_another_try(client):
+    experiment = start(client)
+    Experiment.objects.update(state=State.FAILED, error="disk <full>")
+    page = client.get(f"/lab/{experiment.pk}/").content.decode()
+    assert "disk &lt;full&gt;" in page
+    assert "Try again" in page
+
+
+def test_polling_says_when_a_step_is_done_and_reloads_at_the_end(client):
+    experiment = start(client)
+    step = experiment.steps.first()
+    now = timezone.now()
+    Experiment.objects.update(state=State.RUNNING, lease_until=now + timedelta(minutes=1))
+    Step.objects.filter(pk=step.pk).update(state=State.RUNNING, done=3, total=20, started=now)
+    address = f"/lab/{experiment.pk}/progress?finished=0"
+    answer = client.get(address)
+    assert "3 of 20 tensors" in answer.content.decode()
+    assert "HX-Trigger" not in answer
+    Step.objects.filter(pk=step.pk).update(state=State.DONE, finished=now)
+    assert client.get(address)["HX-Trigger"] == "lab:step"
+    Experiment.objects.update(state=State.DONE)
+    assert client.get(address)["HX-Refresh"] == "true"
+
+
+def test_the_queue_position_counts_those_before(client):
+    for _ in range(3):
+        client.post("/lab/", filled())
+    last = Experiment.objects.first()
+    assert last
+    Experiment.objects.exclude(pk=last.pk).update(nudged=timezone.now())
+    page = client.get(f"/lab/{last.pk}/").content.decode()
+    assert "does not answer" in page  # that comes first
+    from quant.progress import progress
+
+    assert progress(last).ahead == 2
+
+
+def test_time_left_comes_from_what_the_same_kind_of_step_took():
+    now = timezone.now()
+
+    def step(kind: str, state: State, seconds: float = 0, done: int = 0) -> Step:
+        started = now - timedelta(seconds=seconds)
+        finished = now if state == State.DONE else None
+        return Step(
+            key=f"{kind}:F16", state=state, started=started, finished=finished, done=done, total=10
+        )
+
+    experiment = Experiment(source="never seen")
+    done, later = step("measure", State.DONE, 8), step("measure", State.QUEUED)
+    assert seconds_left(experiment, [done, later], now) == 8
+    half = step("measure", State.RUNNING, 3, done=5)
+    assert seconds_left(experiment, [half, later], now) is None
+    assert seconds_left(experiment, [done, half, later], now) == 3 + 8
+    unknown = step("speed", State.QUEUED)
+    assert seconds_left(experiment, [done, unknown], now) is None
+
+
+def test_the_pages_of_model_files(client, tiny: Path):
+    page = client.get("/lab/models/tiny-F32.gguf/").content.decode()
+    assert "Every tensor" in page
+    assert "2 × F32" in page
+    assert client.get("/lab/models/tiny-F32.gguf/?hash=1").content.count(b"<code>") >= 1
+    assert client.get("/lab/models/none.gguf/").status_code == 404
+    assert client.get("/lab/models/..%2Fsecret_key/").status_code == 404
+
+
+@pytest.mark.asyncio
+@pytest.mark.django_db(transaction=True)
+async def test_a_variant_can_be_downloaded_whole(tiny: Path, tmp_path: Path):
+    file = tmp_path / "experiments" / "7" / "tiny-F16.gguf"
+    plan = run.Plan(
+        source=str(tiny),
+        name="tiny",
+        types=["F16"],
+        prompts=[],
+        text_file="",
+        out=str(file.parent),
+        work=str(file.parent / "work"),
+    )
+    experiment = await Experiment.objects.acreate(plan=asdict(plan), queued=timezone.now())
+    await experiment.steps.acreate(position=0, key="quantize:F16", result={"file": str(file)})
+    client = AsyncClient()
+    address = f"/lab/{experiment.pk}/files/tiny-F16.gguf"
+    assert (await client.get(address)).status_code == 404
+    file.parent.mkdir(parents=True)
+    file.write_bytes(tiny.read_bytes())
+    answer = await client.get(address)
+    assert answer["Content-Length"] == str(file.stat().st_size)
+    assert b"".join([piece async for piece in answer]) == tiny.read_bytes()
+    assert (await client.get(f"/lab/{experiment.pk}/files/other.gguf")).status_code == 404
+
+
+def test_exports_hold_what_is_known(client):
+    experiment = start(client)
+    exported = client.get(f"/lab/{experiment.pk}/experiment.json").json()
+    assert [variant["type"] for variant in exported["variants"]] == ["F16", "Q8_0", "Q4_K_M"]
+    lines = client.get(f"/lab/{experiment.pk}/experiment.csv").content.decode().splitlines()
+    assert len(lines) == 4

@@ -1,0 +1,137 @@
+import csv
+import io
+
+import pytest
+
+from quant.chart import Point, chart
+from quant.intervals import mcnemar, wilson
+from quant.report import Row, as_csv, smallest_within, verdict
+from quant.templatetags.figures import about, digits, duration, megabytes
+
+REFERENCE = {"type": "F16", "bytes": 328_000_000, "perplexity": 12.9}
+
+
+def rows(*figures: tuple[str, int, float], places: int = 3060) -> list[Row]:
+    """(type, megabytes, same_top) of each variant, behind the reference."""
+    variants = [
+        {"type": name, "bytes": size * 10**6, "same_top": same, "positions": places}
+        for name, size, same in figures
+    ]
+    return [Row(REFERENCE, REFERENCE), *(Row(variant, REFERENCE) for variant in variants)]
+
+
+def test_wilson_by_hand():
+    assert wilson(9, 10) == pytest.approx((0.5958, 0.9821), abs=1e-4)
+    assert wilson(0, 0) == (0, 1)
+    low, high = wilson(10, 10)
+    assert high == pytest.approx(1)
+    assert low > 0.7
+
+
+def test_mcnemar_by_hand():
+    assert mcnemar(3, 0) == 0.25
+    assert mcnemar(0, 0) == 1
+    assert mcnemar(5, 5) == 1
+    assert mcnemar(10, 1) == pytest.approx(24 / 2048)
+    assert mcnemar(1, 10) == mcnemar(10, 1)
+
+
+def test_the_smallest_within_the_limit_is_named_and_what_lies_below_it():
+    said = verdict(rows(("Q8_0", 175, 0.954), ("Q6_K", 168, 0.932), ("Q4_K_M", 125, 0.829)), 0.9)
+    assert said.startswith("Q6_K is the smallest that stays within your limit of 90%")
+    assert "93.2% of the time, at 51% of the size" in said
+    assert "Q4_K_M, at 38%, falls to 82.9%" in said
+
+
+def test_a_limit_inside_the_interval_is_not_decided():
+    few = rows(("Q8_0", 175, 0.91), places=255)
+    assert smallest_within(few, 0.9) is None
+    assert "can’t be told from 255 places" in verdict(few, 0.9)
+    many = rows(("Q8_0", 175, 0.91), places=25_500)
+    assert verdict(many, 0.9).startswith("Q8_0 is the smallest")
+
+
+def test_when_none_stays_within_the_limit_the_closest_is_named():
+    said = verdict(rows(("Q4_K_M", 125, 0.829), ("Q2_K", 104, 0.578)), 0.95)
+    assert said.startswith("None keeps to F16’s next token 95% of the time; Q4_K_M comes closest")
+    assert "Q2_K" in said
+
+
+def test_without_a_comparison_there_is_no_verdict():
+    assert verdict(rows(), 0.9) == ""
+    assert verdict([Row(REFERENCE, REFERENCE), Row({"type": "Q8_0"}, REFERENCE)], 0.9) == ""
+
+
+def test_the_chart_puts_small_left_and_unlike_up():
+    made = chart([Point("Q8_0", 175, 0.0074), Point("Q4_K_M", 125, 0.112), Point("Q2_K", 104, 0.9)])
+    assert made
+    assert [dot.name for dot in made.dots] == ["Q2_K", "Q4_K_M", "Q8_0"]
+    xs, ys = [dot.x for dot in made.dots], [dot.y for dot in made.dots]
+    assert xs == sorted(xs)
+    assert ys == sorted(ys)  # y grows downwards
+    assert all(made.left <= x <= made.right for x in xs)
+    assert all(0 <= y <= made.bottom for y in ys)
+    assert [tick.text for tick in made.y_ticks] == ["0.01", "0.1", "1"]
+    assert "Q4_K_M: 125 MB, KL 0.112" in made.summary
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        [Point("a", 100, 0.1), Point("b", 100, 0.1)],
+        [Point("a", 0.4, 1e-5), Point("b", 0.41, 2e-5)],
+        [Point("a", 4_000, 3), Point("b", 9_000, 0.001)],
+    ],
+)
+def test_a_chart_of_close_tiny_or_large_values_still_has_its_axes(points: list[Point]):
+    made = chart(points)
+    assert made
+    assert len(made.x_ticks) >= 2
+    assert made.y_ticks
+
+
+def test_one_point_is_no_chart():
+    assert chart([Point("Q8_0", 175, 0.0074)]) is None
+    assert chart([Point("Q8_0", 175, 0.0074), Point("F16", 328, 0)]) is None
+
+
+def test_labels_do_not_cover_each_other():
+    near = [Point("Q4_K_M", 125, 0.112), Point("Q5_K_M", 126, 0.11), Point("Q2_K", 90, 0.9)]
+    made = chart(near)
+    assert made
+    places = [(dot.label_x, dot.label_y) for dot in made.dots]
+    assert len(set(places)) == 3
+    (first_x, first_y), (second_x, second_y) = places[1:]
+    assert abs(first_y - second_y) >= 18 or abs(first_x - second_x) >= 52
+
+
+def test_numbers_are_shown_as_they_are_read():
+    assert [digits(value, 3) for value in (0.0074, 0.112, 1.3549, 0.0, 3e-9)] == [
+        "0.0074",
+        "0.112",
+        "1.35",
+        "0",
+        "0",
+    ]
+    assert digits(None, 3) == digits("", 3) == "…"
+    assert [megabytes(size) for size in (328_000_000, 16_060_000_000)] == ["328 MB", "16.06 GB"]
+    assert [duration(seconds) for seconds in (7, 220, 7300)] == ["7 s", "3 min 40 s", "2 h 1 min"]
+    assert [about(seconds) for seconds in (1, 44, 100, 7300)] == [
+        "5 s",
+        "45 s",
+        "2 min",
+        "2 h 2 min",
+    ]
+
+
+def test_the_csv_has_a_line_for_each_variant():
+    class Report:
+        rows = [
+            Row(REFERENCE, REFERENCE),
+            Row({"type": "Q8_0", "mean_kl": 0.0074, "outputs": []}, REFERENCE),
+        ]
+
+    lines = list(csv.DictReader(io.StringIO(as_csv(Report()))))  # type: ignore[arg-type]
+    assert [line["type"] for line in lines] == ["F16", "Q8_0"]
+    assert lines[1]["mean_kl"] == "0.0074"
+    assert lines[0]["mean_kl"] == ""

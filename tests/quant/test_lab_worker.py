@@ -1,0 +1,133 @@
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.quant.lab_site import Bench, is_alive, kill, until
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
+    folder = tmp_path_factory.mktemp("lab")
+    (folder / "models").mkdir()
+    (folder / "models" / "tiny-F32.gguf").symlink_to(tiny)
+    return folder
+
+
+@pytest.fixture
+def bench(data: Path) -> Iterator[Bench]:
+    bench = Bench(data)
+    bench.start_redis()
+    yield bench
+    bench.close()
+
+
+def nothing_half_done(bench: Bench, pk: int) -> bool:
+    return not [name for name in bench.files(pk) if not name.endswith((".gguf", "text.txt"))]
+
+
+def test_an_experiment_runs_to_its_end_and_keeps_every_result(bench: Bench):
+    bench.start_worker()
+    pk = bench.create(source="tiny-F32.gguf", types=["Q8_0"])
+    bench.wait(pk, "done")
+    results = bench.results(pk)
+    assert results["measure:Q8_0"]["windows"] == 2
+    assert results["measure:Q8_0"]["mean_kl"] > 0
+    assert results["generate:Q8_0"]["outputs"][0]["prompt"] == "abc"
+    assert Path(results["quantize:Q8_0"]["file"]).is_file()
+    assert nothing_half_done(bench, pk)
+
+
+def test_a_worker_killed_in_the_middle_takes_its_child_along_and_the_next_one_goes_on(bench: Bench):
+    worker = bench.start_worker()
+    pk = bench.create(source="tiny-F32.gguf", types=[])
+    orphan = bench.hold(pk, "measure", worker)
+    kill(worker.pid)
+    until(lambda: not is_alive(orphan), 2)
+    before = bench.results(pk)
+    bench.start_worker()
+    bench.wait(pk, "done")
+    after = bench.results(pk)
+    assert before.items() <= after.items()
+    assert after["measure:F16"]["windows"] == 2
+    assert nothing_half_done(bench, pk)
+
+
+def test_a_child_killed_in_the_middle_is_started_again(bench: Bench):
+    worker = bench.start_worker()
+    pk = bench.create(source="tiny-F32.gguf", types=[])
+    kill(bench.hold(pk, "measure", worker))
+    bench.wait(pk, "done")
+    attempts = bench.query("SELECT attempts FROM quant_step WHERE experiment_id = ?", pk)
+    assert sorted(set(attempts)) == [(1,), (2,)]
+
+
+def test_a_worker_that_is_told_to_end_gives_the_experiment_back_at_once(bench: Bench):
+    worker = bench.start_worker()
+    pk = bench.create(source="tiny-F32.gguf", types=[])
+    orphan = bench.hold(pk, "measure", worker)
+    worker.send_signal(signal.SIGTERM)
+    bench.wait(pk, "queued", 5)
+    assert worker.wait(10) == 0
+    assert not is_alive(orphan)
+    bench.start_worker()
+    bench.wait(pk, "done")
+
+
+def test_stop_ends_the_child_and_leaves_nothing_half_done(bench: Bench):
+    worker = bench.start_worker()
+    pk = bench.create(source="tiny-F32.gguf", types=[])
+    orphan = bench.hold(pk, "quantize", worker)
+    bench.act("stop", pk)
+    until(lambda: not is_alive(orphan), 1)
+    until(lambda: nothing_half_done(bench, pk), 5)
+    assert bench.state(pk) == "cancelled"
+    bench.act("retry", pk)
+    bench.wait(pk, "done")
+
+
+def test_redis_may_die_and_come_back(bench: Bench):
+    redis = bench.processes[0]
+    worker = bench.start_worker()
+    first = bench.create(source="tiny-F32.gguf", types=[])
+    held = bench.hold(first, "measure", worker)
+    kill(redis.pid)
+    redis.wait()
+    second = bench.create(source="tiny-F32.gguf", types=[])
+    os.kill(held, signal.SIGCONT)
+    bench.wait(first, "done")
+    assert bench.state(second) == "queued"
+    bench.start_redis()
+    bench.wait(second, "done")
+
+
+def test_two_workers_share_the_experiments_and_do_none_twice(bench: Bench):
+    workers = [bench.start_worker(), bench.start_worker()]
+    first = bench.create(source="tiny-F32.gguf", types=[])
+    held = bench.hold(first, "quantize", *workers)
+    others = [bench.create(source="tiny-F32.gguf", types=[]) for _ in range(2)]
+    for pk in others:
+        bench.wait(pk, "done")
+    assert bench.state(first) == "running"
+    os.kill(held, signal.SIGCONT)
+    bench.wait(first, "done")
+    for pk in (first, *others):
+        sql = "SELECT DISTINCT attempts FROM quant_step WHERE experiment_id = ?"
+        assert bench.query(sql, pk) == [(1,)]
+
+
+def test_a_source_that_disappears_is_the_reason_and_trying_again_completes(
+    bench: Bench, data: Path, tiny: Path
+):
+    source = data / "models" / "gone-F32.gguf"
+    source.write_bytes(tiny.read_bytes())
+    pk = bench.create(source="gone-F32.gguf", types=[])
+    source.unlink()
+    bench.start_worker()
+    bench.wait(pk, "failed")
+    assert "gone-F32.gguf" in bench.error(pk)
+    source.write_bytes(tiny.read_bytes())
+    bench.act("retry", pk)
+    bench.wait(pk, "done")
