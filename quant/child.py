@@ -73,7 +73,8 @@ def run(
 ) -> Any:
     """Call "module:function" in a child. Raises ChildFailed or Cancelled."""
     request = {"function": function, "arguments": arguments, "parent": os.getpid()}
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # ggml would start a debugger to print where it failed.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "GGML_NO_BACKTRACE": "1"}
     with (
         nullcontext(log) if (log := _log.get()) else tempfile.TemporaryFile() as errors,
         subprocess.Popen(

@@ -8,7 +8,7 @@ command in one go, the worker step by step) keeps a dict of results, one JSON-ab
         if step.key not in results:
             results[step.key] = run_step(plan, step, results, progress=..., cancelled=...)
     report(plan, results)            # DESIGN §10's object; with steps missing, what is known so far
-    clean_up(plan)                   # removes the work folder; variants stay
+    clean_up(plan)                   # removes the work folder and half files; variants stay
 
 progress(step.key, done, total, detail) is called for each tensor, window or prompt. cancelled() is
 asked at least five times a second; once it answers True the step's child process is ended, its half
@@ -45,7 +45,7 @@ from gguf import LlamaFileType
 
 from quant import child, gguf_file, registry
 from quant.child import Cancelled, ChildFailed, ChildKilled, ChildProgress
-from quant.quantize import QuantizeError, quantize
+from quant.quantize import QuantizeError, quantize, remove_leftovers
 
 __all__ = ["Cancelled", "Plan", "PlanError", "Step", "StepFailed", "StepKilled", "clean_up"]
 __all__ += ["make_plan", "report", "run_step", "steps"]
@@ -378,5 +378,11 @@ def _variant_report(kind: str, results: Results) -> dict[str, Any]:
 
 
 def clean_up(plan: Plan) -> None:
-    """Remove the work folder. The variants stay."""
+    """Remove the work folder and what a killed process left half done. The variants stay.
+
+    Good at any time between steps: a later one makes again what it needs.
+    """
     shutil.rmtree(plan.work, ignore_errors=True)
+    if Path(plan.out).is_dir():
+        for kind in plan.types:
+            remove_leftovers(variant_path(plan, kind))

@@ -15,22 +15,18 @@ the process: what could trip one is checked here first.
 from __future__ import annotations
 
 import ctypes
-import logging
 import os
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import llama_cpp.llama_cpp as lib
 import numpy as np
 from numpy.typing import NDArray
 
-logger = logging.getLogger(__name__)
+from quant.llama_log import LlamaLog
 
 # Names as llama-quantize takes them.
 FILE_TYPES: dict[str, int] = {
@@ -53,38 +49,8 @@ class ContextFull(LlamaError):
     """No free cells for the batch; nothing was changed."""
 
 
-class _Log:
-    """llama.cpp's log, put together into lines (it writes them in pieces)."""
-
-    ERROR = 4
-
-    def __init__(self) -> None:
-        self.recent: deque[str] = deque(maxlen=20)
-        self.errors: deque[str] = deque(maxlen=5)
-        self.listener: Callable[[str], None] | None = None
-        self._line = ""
-        self._level = 0
-
-    def write(self, level: int, text: bytes) -> None:
-        *lines, rest = (self._line + text.decode("utf-8", "replace")).split("\n")
-        self._level = max(self._level, level if level != 5 else 0)  # 5: goes on with the last
-        for line in lines:
-            self._finish(line)
-        self._line = rest
-
-    def _finish(self, line: str) -> None:
-        level, self._level = self._level, 0
-        if not line.strip():
-            return
-        self.recent.append(line)
-        if level == self.ERROR:
-            self.errors.append(line.split(": ", 1)[-1] if line.startswith("llama") else line)
-        logger.debug("%s", line)
-        if self.listener:
-            self.listener(line)
-
-
-_log = _Log()
+_log = LlamaLog()
+log_lines = _log.lines
 
 
 @lib.llama_log_callback
@@ -97,20 +63,8 @@ lib.llama_log_set(_log_callback, ctypes.c_void_p(0))
 lib.llama_backend_init()
 
 
-@contextmanager
-def log_lines(listener: Callable[[str], None]):
-    """Hand every line that llama.cpp logs meanwhile to `listener`."""
-    before, _log.listener = _log.listener, listener
-    try:
-        yield
-    finally:
-        _log.listener = before
-
-
 def _failure(what: str) -> LlamaError:
-    """An error with what llama.cpp logged as errors since the call began (_log.errors.clear())."""
-    reasons = list(dict.fromkeys(_log.errors))
-    return LlamaError(f"{what}: {'; '.join(reasons)}" if reasons else what)
+    return LlamaError(_log.explained(what))
 
 
 def default_threads() -> int:
@@ -129,12 +83,7 @@ class _Owner:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -148,7 +97,7 @@ class Model(_Owner):
         params = lib.llama_model_default_params()
         params.vocab_only = vocab_only
         params.n_gpu_layers = 0
-        _log.errors.clear()
+        _log.forget_errors()
         self._model = lib.llama_model_load_from_file(os.fsencode(self.path), params)
         if not self._model:
             raise _failure(f"{self.path.name} can't be loaded")
@@ -322,7 +271,7 @@ class Context(_Owner):
         params.embeddings = embedding
         if pooling is not None:
             params.pooling_type = POOLING[pooling]
-        _log.errors.clear()
+        _log.forget_errors()
         self._ctx = lib.llama_init_from_model(model._model, params)
         if not self._ctx:
             raise _failure(f"no context of {n_ctx} tokens for {model.path.name}")
@@ -342,7 +291,7 @@ class Context(_Owner):
     def decode(self, batch: Batch) -> None:
         """Run the batch. ContextFull leaves everything as it was."""
         self._check(batch)
-        _log.errors.clear()
+        _log.forget_errors()
         run = lib.llama_decode if self._memory else lib.llama_encode
         status = run(self._ctx, batch.struct)
         if status == 1:
@@ -404,7 +353,7 @@ class Context(_Owner):
 
     def save_seq(self, seq: int, path: Path, tokens: Sequence[int]) -> int:
         """Write a sequence's state and the tokens it stands for; returns bytes."""
-        _log.errors.clear()
+        _log.forget_errors()
         array = (lib.llama_token * len(tokens))(*tokens)
         size = lib.llama_state_seq_save_file(self._ctx, os.fsencode(path), seq, array, len(tokens))
         if not size:
@@ -413,7 +362,7 @@ class Context(_Owner):
 
     def load_seq(self, seq: int, path: Path) -> list[int]:
         """Read what save_seq wrote into a sequence; returns the tokens it stands for."""
-        _log.errors.clear()
+        _log.forget_errors()
         tokens, count = (lib.llama_token * self.n_ctx)(), ctypes.c_size_t(0)
         size = lib.llama_state_seq_load_file(
             self._ctx, os.fsencode(path), seq, tokens, self.n_ctx, ctypes.byref(count)
@@ -509,7 +458,7 @@ def quantize(
             entry.name, entry.size = name.encode(), data.size
             entry.data = data.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
         params.imatrix = entries
-    _log.errors.clear()
+    _log.forget_errors()
     status = lib.llama_model_quantize(
         os.fsencode(source), os.fsencode(target), ctypes.byref(params)
     )

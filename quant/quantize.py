@@ -17,7 +17,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ def quantize(
         raise QuantizeError(f"{target} is the source itself: choose another folder")
     target.parent.mkdir(parents=True, exist_ok=True)
     with _exclusive(target, cancelled):
-        part = target.with_name(f".{target.name}.part")
+        part = _part(target)
         try:
             began = time.monotonic()
             arguments = {
@@ -134,6 +134,16 @@ def child_quantize(
     with llama.log_lines(listen):
         llama.quantize(Path(source), Path(target), file_type, **options)
     return dict(fallbacks)
+
+
+def remove_leftovers(target: Path) -> None:
+    """Remove the half file that a killed process left where `target` was to be."""
+    with suppress(Cancelled), _exclusive(target, cancelled=lambda: True):
+        _part(target).unlink(missing_ok=True)
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(f".{target.name}.part")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from quant import bert, rotate
 
 Report = Callable[[str], None]
 CHUNK = 1 << 20
+FETCHING = ".fetch-"
 PIP_RETRIES = 3
 NETWORK_SIGNS = ("Retrying", "Temporary failure", "NewConnectionError", "timed out", "Max retries")
 
@@ -129,7 +131,7 @@ def fetch(entry: Entry, report: Report) -> bool:
                 return False
             report(f"{entry.name}: {entry.target.name} is damaged, bringing it again")
         try:
-            with tempfile.TemporaryDirectory(prefix=".fetch-", dir=models_dir()) as folder:
+            with tempfile.TemporaryDirectory(prefix=FETCHING, dir=models_dir()) as folder:
                 _bring(entry, Path(folder), report)
         except OSError as error:
             if error.errno == errno.ENOSPC:
@@ -239,7 +241,8 @@ def _pip_failure(entry: Entry, lines: list[str]) -> StoreError:
 
 def _download_from_hub(entry: Entry, target: Path, report: Report) -> None:
     repository, _, revision = entry.hub.partition("@")
-    address = f"https://huggingface.co/{repository}/resolve/{revision or 'main'}/{entry.member}"
+    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    address = f"{hub}/{repository}/resolve/{revision or 'main'}/{entry.member}"
     try:
         with urllib.request.urlopen(address, timeout=30) as answer, target.open("wb") as file:
             show = _percent(report, f"{entry.name}: downloading {entry.member}")
@@ -299,4 +302,6 @@ def _one_at_a_time(report: Report) -> Iterator[None]:
         except BlockingIOError:
             report("Another fetch_models is at work; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
+        for folder in models_dir().glob(f"{FETCHING}*"):  # of a run that was killed
+            shutil.rmtree(folder, ignore_errors=True)
         yield

