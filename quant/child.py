@@ -24,7 +24,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any
@@ -78,8 +78,8 @@ def run(
     with (
         nullcontext(log) if (log := _log.get()) else tempfile.TemporaryFile() as errors,
         subprocess.Popen(
-            [sys.executable, "-m", "quant.child", json.dumps(request)],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "quant.child"],
+            stdin=subprocess.PIPE,  # a command line has no room for long prompts
             stdout=subprocess.PIPE,
             stderr=errors,
             env=environment,
@@ -87,6 +87,7 @@ def run(
         ) as child,
     ):
         try:
+            _ask(child, request)
             answer = _listen(child, progress, cancelled)
         finally:
             if child.poll() is None:
@@ -94,9 +95,17 @@ def run(
         child.wait()
         if "result" in answer:
             return answer["result"]
+        if "error" in answer:
+            raise ChildFailed(answer["error"])
         if child.returncode == -signal.SIGKILL:
             raise ChildKilled("its process was killed: most likely the machine ran out of memory")
-        raise ChildFailed(answer.get("error") or _last_words(child.returncode, errors))
+        raise ChildFailed(_last_words(child.returncode, errors))
+
+
+def _ask(child: subprocess.Popen[bytes], request: dict[str, Any]) -> None:
+    assert child.stdin
+    with suppress(BrokenPipeError), child.stdin as pipe:  # it may have ended already
+        pipe.write(json.dumps(request).encode())
 
 
 def _listen(
@@ -136,7 +145,7 @@ def _last_words(status: int, errors: IO[bytes]) -> str:
 
 def main() -> None:
     """The child: do what the request says, answering in JSON lines on the original stdout."""
-    request = json.loads(sys.argv[1])
+    request = json.load(sys.stdin)
     _end_with(request["parent"])
     os.nice(max(0, NICENESS - os.nice(0)))
     answers = os.fdopen(os.dup(1), "w")

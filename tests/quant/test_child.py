@@ -32,6 +32,11 @@ def test_result_and_progress_come_back_and_chatter_does_not():
     assert seen == [(1, 2, "half")]
 
 
+def test_a_hundred_thousand_characters_get_through():
+    text = "ü\n" * 100_000
+    assert child.run("tests.quant.jobs:describe", {"value": text})["value"] == text
+
+
 def test_the_child_is_nice_in_our_session_and_in_a_group_of_its_own():
     result = child.run("tests.quant.jobs:describe", {"value": 1})
     assert result["niceness"] >= child.NICENESS
