@@ -208,12 +208,11 @@ def _read_windows(
     """Let the model read the windows, the last one for the sample; yields (done, total)."""
     from quant import llama, measure  # what the web process imports must not load llama.cpp
 
-    with (
-        llama.Model(source) as model,
-        llama.Context(
+    with llama.Model(source) as model:
+        n_ctx = min(n_ctx, model.n_ctx_train)
+        context = llama.Context(
             model, n_ctx=n_ctx, n_batch=n_ctx, n_threads=n_threads, on_input=collector.see
-        ) as context,
-    ):
+        )
         windows = measure.windows_of(model, text, n_ctx, limit + 1)
         batch = llama.Batch(n_ctx)
         for done, window in enumerate(windows, 1):
@@ -255,8 +254,9 @@ def _passes(blocks: dict[str, list[gguf_file.Tensor]], budget: int) -> list[set[
 
 def _forget_others(made: Path) -> None:
     """Sums are large: keep the newest few."""
-    folders = sorted(made.parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for old in [path for path in folders if path != made][KEPT:]:
+    others = [path for path in made.parent.iterdir() if path.is_dir() and path != made]
+    others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in others[KEPT:]:
         shutil.rmtree(old, ignore_errors=True)
 
 

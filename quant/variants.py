@@ -11,11 +11,12 @@ large and differ by their method alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from quant import calibration, child
+from quant import calibration, child, gguf_file
 from quant.child import ChildProgress
 from quant.quantize import TYPES, Quantized, exclusive, make, quantize
 
@@ -30,6 +31,15 @@ METHODS = {
     "ROT-RTN": "rotated, then rounded to nearest",
     "ROT-GPTQ": "rotated, then GPTQ",
 }
+
+
+# Models made of blocks as Llama's: a norm before the matrices that read it.
+ARCHITECTURES = ("llama", "qwen2", "qwen3")
+GROUP = 32  # weights in a block of BLOCK_TYPES
+
+
+class MethodError(ValueError):
+    """The model can't be rounded this way; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,37 @@ class Recipe:
 NAMES = tuple(f"{method}-{kind}" for kind in BLOCK_TYPES for method in METHODS)
 
 
+def need_inputs(names: Iterable[str]) -> bool:
+    """Whether any of these variants goes by what flows into the matrices."""
+    recipes = [Recipe.parse(name) for name in names]
+    return any(recipe and recipe.needs_inputs for recipe in recipes)
+
+
+def check(file: gguf_file.GgufFile, names: Iterable[str]) -> None:
+    """Raise MethodError if the model is not one that these methods can round."""
+    recipes = [recipe for name in names if (recipe := Recipe.parse(name))]
+    for recipe in recipes:
+        if recipe.method != IMATRIX:
+            _check(file, recipe)
+
+
+def _check(file: gguf_file.GgufFile, recipe: Recipe) -> None:
+    name, built = file.path.name, file.architecture
+    if (recipe.rotates or recipe.method == "AWQ") and built not in ARCHITECTURES:
+        raise MethodError(
+            f"{recipe.method} must know how a model is built, and {name} is of the architecture "
+            f"{built!r}, not {', '.join(ARCHITECTURES)}. GPTQ takes any"
+        )
+    if file.get("{arch}.expert_count", 0):
+        raise MethodError(f"{name} is a mixture of experts; {recipe.method} takes dense models")
+    for tensor in file.tensors:
+        if len(tensor.shape) > 1 and tensor.shape[-1] % GROUP:
+            raise MethodError(
+                f"{name}: the rows of {tensor.name} are {tensor.shape[-1]} long, which blocks of "
+                f"{GROUP} don't divide"
+            )
+
+
 def gather_inputs(
     source: Path,
     text_file: Path,
@@ -82,20 +123,22 @@ def gather_inputs(
 
 def make_variant(
     source: Path,
-    recipe: Recipe,
+    name: str,
     target: Path,
     *,
     text_file: Path,
+    pure: bool = False,
     n_threads: int,
     progress: ChildProgress = lambda done, total, detail: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Quantized:
     """Write `target`, gathering the inputs first where the method needs them."""
-    folder = None
+    watched: dict[str, Any] = {"progress": progress, "cancelled": cancelled}
+    recipe, folder = Recipe.parse(name), None
+    if recipe is None:
+        return quantize(source, name, target, pure=pure, n_threads=n_threads, **watched)
     if recipe.needs_inputs:
-        folder = gather_inputs(
-            source, text_file, n_threads=n_threads, progress=progress, cancelled=cancelled
-        )
+        folder = gather_inputs(source, text_file, n_threads=n_threads, **watched)
     if recipe.method == IMATRIX:
         assert folder
         imatrix = folder / "imatrix.gguf"
@@ -108,8 +151,7 @@ def make_variant(
             imatrix=imatrix,
             tables="Q8_0" if recipe.type in BLOCK_TYPES else None,
             n_threads=n_threads,
-            progress=progress,
-            cancelled=cancelled,
+            **watched,
         )
     arguments = {
         "method": recipe.method,
@@ -119,4 +161,4 @@ def make_variant(
         "n_threads": n_threads,
     }
     function = "quant.methods.model:write_model"
-    return make(function, arguments, source, target, progress=progress, cancelled=cancelled)
+    return make(function, arguments, source, target, **watched)

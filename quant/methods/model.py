@@ -34,14 +34,8 @@ from quant.rotate import READS, Tensors
 from quant.variants import Recipe
 
 TABLES = GGMLQuantizationType.Q8_0  # the type of token embeddings and output head
-# Models made of blocks as Llama's: norms first, then the matrices that read them.
-ARCHITECTURES = ("llama", "qwen2", "qwen3")
 Made = dict[str, NDArray[Any]]  # rows of bytes (uint8) or FP32, as they go into the file
 VERSION = 1  # of what a kept block holds
-
-
-class MethodError(ValueError):
-    """The model can't be rounded this way; the message says why."""
 
 
 def write_model(
@@ -58,7 +52,6 @@ def write_model(
     del n_threads  # the child has set it for numpy
     file = gguf_file.check_source(source)
     recipe = Recipe(method, type_name)
-    _check(file, recipe)
     folder = Path(parts)
     made_from = [VERSION, source, Path(source).stat().st_mtime_ns, method, type_name, calibration]
     _begin(folder, json.dumps(made_from))
@@ -74,24 +67,6 @@ def write_model(
     _write(model, folder, Path(target))
     shutil.rmtree(folder)
     return {}
-
-
-def _check(file: gguf_file.GgufFile, recipe: Recipe) -> None:
-    name = file.path.name
-    structured = recipe.rotates or recipe.method == "AWQ"
-    if structured and file.architecture not in ARCHITECTURES:
-        raise MethodError(
-            f"{recipe.method} must know how a model is built, and {name} is of the architecture "
-            f"{file.architecture!r}, not {', '.join(ARCHITECTURES)}. GPTQ takes any"
-        )
-    if file.get("{arch}.expert_count", 0):
-        raise MethodError(f"{name} is a mixture of experts; the methods take dense models only")
-    for tensor in file.tensors:
-        if len(tensor.shape) > 1 and tensor.shape[-1] % GRIDS[recipe.type].group:
-            raise MethodError(
-                f"{name}: the rows of {tensor.name} are {tensor.shape[-1]} long, which blocks of "
-                f"{GRIDS[recipe.type].group} don't divide"
-            )
 
 
 def _begin(folder: Path, made_from: str) -> None:
