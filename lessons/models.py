@@ -124,7 +124,9 @@ class ProgressLog(models.Model):
 class ProgressEvent(models.Model):
     """One event as it came in. `number` is the server's cursor, per learner."""
 
-    log = models.ForeignKey(ProgressLog, on_delete=models.CASCADE, related_name="events")
+    log = models.ForeignKey(
+        ProgressLog, on_delete=models.CASCADE, related_name="events", db_index=False
+    )
     number = models.BigIntegerField()
     event_id = models.UUIDField()
     type = models.CharField(max_length=20)
@@ -141,11 +143,7 @@ class ProgressEvent(models.Model):
         )
         indexes = (
             models.Index(fields=("log", "lesson", "instant"), name="event_by_lesson"),
-            models.Index(
-                fields=("log", "lesson"),
-                condition=models.Q(type="progress.erased"),
-                name="event_erasures",
-            ),
+            models.Index(fields=("log", "type"), name="event_by_type"),
         )
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Q
 
 from lessons import events
 from lessons.events import EVERYTHING, Event, Malformed, Reach
@@ -162,7 +162,8 @@ def _locked_log(owner: User) -> ProgressLog:
 
 def _keep(log: ProgressLog, new: list[Event]) -> None:
     ids = [event.id for event in new]
-    known = set(log.events.filter(event_id__in=ids).values_list("event_id", flat=True))
+    # In no order: SQLite would walk the whole log to have it in the usual one.
+    known = set(log.events.filter(event_id__in=ids).order_by().values_list("event_id", flat=True))
     fresh = [event for event in new if uuid.UUID(event.id) not in known]
     if not fresh:
         return
@@ -181,14 +182,8 @@ def _keep(log: ProgressLog, new: list[Event]) -> None:
 
 def _reach(log: ProgressLog, new: list[Event]) -> Reach:
     """What earlier erasures and these cover, together."""
-    found = events.reach(new)
     earlier = log.events.filter(type="progress.erased").order_by()
-    for row in earlier.values("lesson").annotate(until=Max("instant")):
-        lesson, until = row["lesson"], row["until"]
-        found.until[lesson] = max(found.until.get(lesson, until), until)
-    naming = [_event(row) for row in earlier.exclude(data="{}")]
-    found.also.update(events.reach(naming).also)
-    return found
+    return events.reach([*new, *(_event(row) for row in earlier)])
 
 
 def _covered(reach: Reach) -> Iterator[Q]:

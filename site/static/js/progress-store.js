@@ -108,15 +108,19 @@ export function waiting(owner, most) {
 }
 
 /**
- * Takes in an answer to events that were sent: keeps what came, and forgets of the pending what
- * was acknowledged. Cursors of answers that overtook each other never go back.
+ * Takes in the answer to a request that read on from a cursor and sent some events: keeps what
+ * came, and forgets of the pending what was acknowledged.
+ *
+ * Answers may be late: one from a log that is no longer followed acknowledges nothing, and none
+ * moves the cursor back, or past what was never read (the account left this browser meanwhile).
  */
-export function settle(owner, acknowledged, { events: came, cursor, log }) {
+export function settle(owner, { from, acknowledged }, { events: came, cursor, log }) {
   return transact("readwrite", async (stores) => {
     const fresh = await put(stores, owner, came);
+    const known = (await result(stores.accounts.get(owner))) ?? { cursor: 0, log };
+    if (known.log !== log) return fresh.length;
     for (const id of acknowledged) stores.pending.delete([owner, id]);
-    const known = await result(stores.accounts.get(owner));
-    const furthest = known?.log === log ? Math.max(cursor, known.cursor) : cursor;
+    const furthest = from <= known.cursor ? Math.max(cursor, known.cursor) : known.cursor;
     stores.accounts.put({ owner, cursor: furthest, log });
     return fresh.length;
   });

@@ -111,13 +111,14 @@ export async function waiting(most) {
 }
 
 /** Takes in a server's answer: see progress-store.js. */
-export async function settle(acknowledged, answer) {
+export async function settle(request, answer) {
+  const { acknowledged } = request;
   for (const id of acknowledged) if (memory.has(id)) memory.get(id).sent = true;
   const held = [...memory].filter(([, { sent }]) => sent);
   const came = [...answer.events, ...held.map(([, { event }]) => event)];
   let fresh = 0;
   try {
-    fresh = await store.settle(owner(), acknowledged, { ...answer, events: came });
+    fresh = await store.settle(owner(), request, { ...answer, events: came });
     for (const [id] of held) memory.delete(id);
     reading = null;
   } catch (error) {

@@ -80,8 +80,9 @@ async function exchange() {
   for (const { id, reason } of answer.rejected ?? []) refused.set(id, reason);
   const acknowledged = sent.map(({ id }) => id).filter((id) => !refused.has(id));
   const restored = (log && answer.log !== log) || answer.cursor < cursor;
-  await settle(acknowledged, restored ? { ...answer, cursor: 0 } : answer);
   if (restored) await offerAgain(answer.log);
+  const from = restored ? 0 : cursor;
+  await settle({ from, acknowledged }, restored ? { ...answer, cursor: 0 } : answer);
   return restored || answer.more || wanted.length > sent.length;
 }
 
