@@ -175,8 +175,6 @@ def _broken(
         return None
     if not address.startswith("/"):
         return "leads nowhere", "write https://…, /lessons/SLUG/, another page of this site or #…"
-    if address.startswith("/lab/"):
-        return None
     try:
         resolve(re.split(r"[?#]", address)[0])
     except Resolver404:

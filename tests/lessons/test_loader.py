@@ -12,7 +12,7 @@ from lessons.models import Choice, Lesson, Passage, Question, Related
 from lessons.problems import LessonErrors
 from tests.lessons import content
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("either_database")
 
 
 class Embedder(ModuleType):

@@ -9,7 +9,7 @@ from lessons.models import Lesson
 from lessons.problems import LessonErrors
 from tests.lessons import content
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("either_database")
 
 FIGURE = (
     '<svg viewBox="0 0 640 99" role="img">\n<title>Bars</title>\n'
