@@ -157,6 +157,8 @@ def main() -> None:
         answers.write(json.dumps(message) + "\n")
         answers.flush()
 
+    if "n_threads" in request["arguments"]:  # numpy's as well, before it is loaded
+        os.environ["OPENBLAS_NUM_THREADS"] = str(request["arguments"]["n_threads"])
     module, name = request["function"].split(":")
     try:
         call = getattr(importlib.import_module(module), name)

@@ -18,6 +18,7 @@ Plan(**json.loads(json.dumps(asdict(plan)))) == plan.
 
 What each step's result holds (the worker need not look inside):
 
+    inputs:F16    {"text", "windows", "n_ctx"}       (only if a method goes by them)
     quantize:T    {"file", "bytes", "bits_per_weight", "seconds", "tensors": {type: count},
                    "fallbacks": {"Q4_K -> Q5_0": count}}        (T = F16: the reference)
     measure:T     {"perplexity", "perplexity_error", "mean_kl", "mean_kl_error", "median_kl",
@@ -43,9 +44,11 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 from gguf import LlamaFileType
 
-from quant import child, gguf_file, registry
+from quant import child, gguf_file, registry, variants
+from quant.calibration import DEFAULT_TEXT, Calibration, CalibrationError
 from quant.child import Cancelled, ChildFailed, ChildKilled, ChildProgress
-from quant.quantize import QuantizeError, quantize, remove_leftovers
+from quant.quantize import QuantizeError, remove_leftovers
+from quant.variants import Recipe
 
 __all__ = ["Cancelled", "Plan", "PlanError", "Step", "StepFailed", "StepKilled", "clean_up"]
 __all__ += ["make_plan", "report", "run_step", "steps"]
@@ -92,6 +95,7 @@ class Plan:
     n_threads: int = 2
     pure: bool = False
     warning: str = ""  # what the reader should know about the source
+    calibration: str = str(DEFAULT_TEXT)  # the text that methods gather inputs from
 
 
 @dataclass(frozen=True)
@@ -111,12 +115,14 @@ def make_plan(
     *,
     prompts: Sequence[str] | None = None,
     text_file: str | None = None,
+    calibration: str | None = None,
     out: str | None = None,
     work: str | None = None,
     **options: Any,
 ) -> Plan:
     """Check all that can be checked beforehand. Defaults: three prompts of ours, lessons' text.
 
+    types: llama.cpp's, and names such as GPTQ-Q4_1 (quant/variants.py).
     `options` are Plan's other fields (n_ctx, windows, n_predict, n_threads, pure).
     """
     try:
@@ -133,12 +139,22 @@ def make_plan(
         name=source,
         types=_checked_types(types),
         prompts=[prompt for prompt in asked if prompt],
-        text_file=str(_checked_text(text_file)),
+        text_file=str(_checked_text(text_file) if text_file else _default_text()),
+        calibration=str(_checked_text(calibration) if calibration else DEFAULT_TEXT),
         out=str(Path(out).expanduser().resolve() if out else registry.models_dir()),
         work=work or str(settings.DATA_DIR / "work" / uuid.uuid4().hex),
         warning=_warning(file),
         **options,
     )
+    try:
+        variants.check(file, plan.types)
+    except variants.MethodError as error:
+        raise PlanError(str(error)) from error
+    if variants.need_inputs(plan.types) and _same(plan.calibration, plan.text_file):
+        raise PlanError(
+            "the text to measure with is the one that the methods gather inputs from, on which "
+            "they look better than they are: choose another for one of the two"
+        )
     registered = {entry.target for entry in registry.entries().values()}
     for kind in plan.types:
         target = variant_path(plan, kind)
@@ -160,21 +176,20 @@ def _checked_types(types: Sequence[str]) -> list[str]:
     for given in types:
         kind = given.strip().upper()
         kind = aliases.get(kind, kind)
-        if kind not in known:
-            raise PlanError(f"no type is named {given!r}; there are {', '.join(sorted(known))}")
+        if kind not in known and not Recipe.parse(kind):
+            there = ", ".join([*sorted(known), *variants.NAMES])
+            raise PlanError(f"no type is named {given!r}; there are {there}")
         if kind not in result:
             result.append(kind)
     return result
 
 
-def _checked_text(text_file: str | None) -> Path:
-    if text_file is None:
-        return _default_text()
+def _checked_text(text_file: str) -> Path:
     path = Path(text_file).expanduser().resolve()
     try:
         path.read_text(encoding="utf-8")
     except OSError as error:
-        raise PlanError(f"the text to measure with: {error}") from error
+        raise PlanError(f"the text can't be read: {error}") from error
     except UnicodeDecodeError as error:
         raise PlanError(f"{path} is not UTF-8 text (byte {error.start})") from error
     return path
@@ -195,6 +210,10 @@ def _default_text() -> Path:
     return path
 
 
+def _same(one: str, other: str) -> bool:
+    return Path(one).read_bytes() == Path(other).read_bytes()
+
+
 def _warning(file: gguf_file.GgufFile) -> str:
     if not file.is_quantized:
         return ""
@@ -213,7 +232,7 @@ def variant_path(plan: Plan, kind: str) -> Path:
         stem = source.stem
     if kind == REFERENCE and suffix.upper() == REFERENCE:
         return source
-    if plan.pure and kind != REFERENCE:
+    if plan.pure and kind != REFERENCE and not Recipe.parse(kind):
         stem += "-pure"
     return Path(plan.out) / f"{stem}-{kind}.gguf"
 
@@ -221,6 +240,9 @@ def variant_path(plan: Plan, kind: str) -> Path:
 def steps(plan: Plan) -> list[Step]:
     """In the order in which they are to be done."""
     result = []
+    if variants.need_inputs(plan.types):
+        title = "Gather the inputs of every matrix"
+        result.append(Step(f"inputs:{REFERENCE}", title, "windows"))
     for kind in plan.types:
         title = f"Quantize to {kind}" if kind != REFERENCE else "Prepare the 16-bit reference"
         result.append(Step(f"quantize:{kind}", title, "tensors"))
@@ -241,13 +263,33 @@ def run_step(
 ) -> dict[str, Any]:
     """Do one step, given the results of those before it. Raises StepFailed or Cancelled."""
     shown = partial(progress, step.key)
-    do = {"quantize": _quantize, "generate": _generate, "measure": _measure, "speed": _speed}
+    do = {
+        "inputs": _inputs,
+        "quantize": _quantize,
+        "generate": _generate,
+        "measure": _measure,
+        "speed": _speed,
+    }
     try:
         return do[step.key.split(":")[0]](plan, step.type, results, shown, cancelled)
     except ChildKilled as error:
         raise StepKilled(str(error)) from error
-    except (ChildFailed, QuantizeError, gguf_file.BadGguf, OSError) as error:
+    except (ChildFailed, QuantizeError, CalibrationError, gguf_file.BadGguf, OSError) as error:
         raise StepFailed(str(error)) from error
+
+
+def _inputs(
+    plan: Plan, _: str, __: Results, progress: ChildProgress, cancelled: Callable[[], bool]
+) -> dict[str, Any]:
+    folder = variants.gather_inputs(
+        Path(plan.source),
+        Path(plan.calibration),
+        n_threads=plan.n_threads,
+        progress=progress,
+        cancelled=cancelled,
+    )
+    info = Calibration.open(folder).info
+    return {"text": plan.calibration, "windows": info["windows"], "n_ctx": info["n_ctx"]}
 
 
 def _quantize(
@@ -264,11 +306,12 @@ def _quantize(
             "tensors": file.type_counts,
             "fallbacks": {},
         }
-    done = quantize(
+    done = variants.make_variant(
         source,
         kind,
         target,
         pure=plan.pure,
+        text_file=Path(plan.calibration),
         n_threads=plan.n_threads,
         progress=progress,
         cancelled=cancelled,
@@ -355,6 +398,8 @@ def report(plan: Plan, results: Results) -> dict[str, Any]:
         },
         "variants": [_variant_report(kind, results) for kind in plan.types],
     }
+    if inputs := results.get(f"inputs:{REFERENCE}"):
+        answer["calibration"] = inputs
     return answer | ({"warning": plan.warning} if plan.warning else {})
 
 

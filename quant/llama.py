@@ -24,6 +24,7 @@ from typing import Any, Self
 
 import llama_cpp.llama_cpp as lib
 import numpy as np
+from gguf import GGMLQuantizationType
 from numpy.typing import NDArray
 
 from quant.llama_log import LlamaLog
@@ -38,6 +39,7 @@ FILE_TYPES: dict[str, int] = {
     },
 }
 Tokens = Sequence[int] | NDArray[np.int32]
+InputListener = Callable[[str, NDArray[np.float32]], None]
 POOLING = {"none": 0, "mean": 1, "cls": 2, "last": 3}
 
 
@@ -235,6 +237,67 @@ class Batch:
         return end - 1
 
 
+class _Tensor(ctypes.Structure):
+    """ggml.h's struct ggml_tensor."""
+
+    _fields_ = [
+        ("type", ctypes.c_int),
+        ("buffer", ctypes.c_void_p),
+        ("ne", ctypes.c_int64 * 4),  # elements, row length first
+        ("nb", ctypes.c_size_t * 4),  # strides in bytes
+        ("op", ctypes.c_int),
+        ("op_params", ctypes.c_int32 * 16),
+        ("flags", ctypes.c_int32),
+        ("src", ctypes.c_void_p * 10),
+        ("view_src", ctypes.c_void_p),
+        ("view_offs", ctypes.c_size_t),
+        ("data", ctypes.c_void_p),
+        ("name", ctypes.c_char * 64),
+        ("extra", ctypes.c_void_p),
+        ("padding", ctypes.c_char * 8),
+    ]
+
+
+class _Inputs:
+    """llama.cpp's evaluation callback, asked for every node of the graph before it is computed."""
+
+    F32 = 0
+
+    def __init__(self, listener: InputListener) -> None:
+        self.listener = listener
+        self.callback = lib.ggml_backend_sched_eval_callback(self._evaluate)
+        self._op_name = lib._lib.ggml_op_desc
+        self._op_name.argtypes, self._op_name.restype = [ctypes.c_void_p], ctypes.c_char_p
+        self._failure: Exception | None = None
+
+    def _evaluate(self, address: int, ask: bool, _user_data: Any) -> bool:
+        """ask: whether the node is wanted. Otherwise it has been computed: go on?"""
+        try:
+            node = _Tensor.from_address(address)
+            if self._op_name(address) not in (b"MUL_MAT", b"MUL_MAT_ID"):
+                return not ask
+            weight = _Tensor.from_address(node.src[0]).name.decode()
+            if not ask and not self._failure:
+                self.listener(weight, self._values(weight, _Tensor.from_address(node.src[1])))
+            return not ask or weight.startswith("blk.")
+        except Exception as error:  # ctypes would print and forget it
+            self._failure = error
+            return False
+
+    def _values(self, weight: str, tensor: _Tensor) -> NDArray[np.float32]:
+        columns, tokens, *others = tensor.ne
+        if tensor.type != self.F32 or tensor.nb[0] != 4 or list(others) != [1, 1]:
+            raise LlamaError(f"the inputs of {weight} can't be read")
+        row = tensor.nb[1] // 4
+        values = ctypes.cast(tensor.data, ctypes.POINTER(ctypes.c_float))
+        return np.ctypeslib.as_array(values, (tokens, row))[:, :columns]
+
+    def raise_failure(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure:
+            raise failure
+
+
 class Context(_Owner):
     """A model at work: its memory (KV cache) and buffers.
 
@@ -243,6 +306,9 @@ class Context(_Owner):
     n_batch: tokens in one decode; n_ubatch: of these at once. n_outputs: rows of logits in one
     decode at most (0: n_batch), for a smaller buffer.
     pooling (for embeddings): "mean", "cls", "last" or None for what the model says.
+    on_input(weight, inputs) sees what every matrix of the blocks is multiplied with while a batch
+    is decoded: the matrix's name and (tokens, columns) float32, good until it returns. Matrices
+    with the same input (query, key, value) hand over the same one, one after another.
     """
 
     def __init__(
@@ -258,6 +324,7 @@ class Context(_Owner):
         n_threads: int | None = None,
         embedding: bool = False,
         pooling: str | None = None,
+        on_input: InputListener | None = None,
     ) -> None:
         if n_seq_max > lib.llama_max_parallel_sequences():
             raise LlamaError(f"at most {lib.llama_max_parallel_sequences()} sequences")
@@ -271,6 +338,9 @@ class Context(_Owner):
         params.embeddings = embedding
         if pooling is not None:
             params.pooling_type = POOLING[pooling]
+        self._inputs = _Inputs(on_input) if on_input else None
+        if self._inputs:
+            params.cb_eval = self._inputs.callback
         _log.forget_errors()
         self._ctx = lib.llama_init_from_model(model._model, params)
         if not self._ctx:
@@ -294,6 +364,8 @@ class Context(_Owner):
         _log.forget_errors()
         run = lib.llama_decode if self._memory else lib.llama_encode
         status = run(self._ctx, batch.struct)
+        if self._inputs:
+            self._inputs.raise_failure()
         if status == 1:
             raise ContextFull(f"no room for {len(batch)} tokens in a context of {self.n_ctx}")
         if status != 0:
@@ -440,17 +512,21 @@ def quantize(
     pure: bool = False,
     allow_requantize: bool = False,
     imatrix: Mapping[str, NDArray[np.float32]] | None = None,
+    tables: str | None = None,
     dry_run: bool = False,
 ) -> None:
     """Write `target` as llama-quantize would, reporting a line per tensor through log_lines.
 
     imatrix: for each weight's name the mean squares of its inputs, one per column.
+    tables: the type of token embeddings and output head, say "Q8_0", if not what the rules say.
     Blocks until done and can't be stopped: run it in a process of its own.
     """
     params = lib.llama_model_quantize_default_params()
     params.ftype = FILE_TYPES[file_type]
     params.nthread = n_threads or default_threads()
     params.pure, params.allow_requantize, params.dry_run = pure, allow_requantize, dry_run
+    if tables:  # a number that is no type would end the process
+        params.token_embedding_type = params.output_tensor_type = GGMLQuantizationType[tables]
     if imatrix:
         entries = (lib.llama_model_imatrix_data * (len(imatrix) + 1))()  # the last one is null
         kept = {name: np.ascontiguousarray(data, np.float32) for name, data in imatrix.items()}

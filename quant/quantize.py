@@ -58,6 +58,8 @@ def quantize(
     target: Path,
     *,
     pure: bool = False,
+    imatrix: Path | None = None,
+    tables: str | None = None,
     n_threads: int = 2,
     progress: ChildProgress = lambda done, total, name: None,
     cancelled: Callable[[], bool] = lambda: False,
@@ -65,26 +67,40 @@ def quantize(
     """Write `target`. Raises QuantizeError, gguf_file.BadGguf, or Cancelled within a second.
 
     A source that is quantized itself is dequantized first; the result carries both losses.
+    imatrix: an importance matrix in llama.cpp's format. tables: the type of token embeddings and
+    output head (llama.cpp chooses one where none is named).
     """
+    arguments = {
+        "file_type": file_type,
+        "pure": pure,
+        "imatrix": str(imatrix) if imatrix else None,
+        "tables": tables,
+        "n_threads": n_threads,
+    }
+    function = "quant.quantize:child_quantize"
+    return make(function, arguments, source, target, progress=progress, cancelled=cancelled)
+
+
+def make(
+    function: str,
+    arguments: dict[str, Any],
+    source: Path,
+    target: Path,
+    *,
+    progress: ChildProgress,
+    cancelled: Callable[[], bool],
+) -> Quantized:
+    """Have a child process write `target` from `source`: it appears only whole and checked."""
     file = gguf_file.check_source(source)
     if target.exists() and target.samefile(source):
         raise QuantizeError(f"{target} is the source itself: choose another folder")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _exclusive(target, cancelled):
+    with exclusive(target, cancelled):
         part = _part(target)
         try:
             began = time.monotonic()
-            arguments = {
-                "source": str(source),
-                "target": str(part),
-                "file_type": file_type,
-                "pure": pure,
-                "allow_requantize": file.is_quantized,
-                "n_threads": n_threads,
-            }
-            fallbacks = child.run(
-                "quant.quantize:child_quantize", arguments, progress=progress, cancelled=cancelled
-            )
+            arguments = {**arguments, "source": str(source), "target": str(part)}
+            fallbacks = child.run(function, arguments, progress=progress, cancelled=cancelled)
             seconds = time.monotonic() - began
             made = gguf_file.read(part)
             _check_tensors(made, file)
@@ -106,7 +122,11 @@ def quantize(
 
 
 def _check_tensors(made: gguf_file.GgufFile, source: gguf_file.GgufFile) -> None:
-    if {t.name: t.shape for t in made.tensors} != {t.name: t.shape for t in source.tensors}:
+    shapes = {tensor.name: tensor.shape for tensor in made.tensors}
+    wanted = {tensor.name: tensor.shape for tensor in source.tensors}
+    if "output.weight" in shapes:  # a head that was shared with the embeddings may stand alone
+        wanted.setdefault("output.weight", wanted["token_embd.weight"])
+    if shapes != wanted:
         raise QuantizeError(f"{made.path.name} does not hold the tensors of {source.path.name}")
 
 
@@ -118,10 +138,15 @@ def _reason(message: str, target: Path) -> str:
 
 
 def child_quantize(
-    source: str, target: str, file_type: str, progress: ChildProgress, **options: Any
+    source: str,
+    target: str,
+    file_type: str,
+    progress: ChildProgress,
+    imatrix: str | None = None,
+    **options: Any,
 ) -> dict[str, int]:
     """In the child: quantize and return the fallbacks."""
-    from quant import llama
+    from quant import calibration, llama
 
     fallbacks: Counter[str] = Counter()
 
@@ -132,13 +157,20 @@ def child_quantize(
             fallbacks[f"{found[1]} -> {found[2]}".upper()] += 1  # q4_K -> q5_0
 
     with llama.log_lines(listen):
-        llama.quantize(Path(source), Path(target), file_type, **options)
+        llama.quantize(
+            Path(source),
+            Path(target),
+            file_type,
+            allow_requantize=gguf_file.read(source).is_quantized,
+            imatrix=calibration.read_imatrix(Path(imatrix)) if imatrix else None,
+            **options,
+        )
     return dict(fallbacks)
 
 
 def remove_leftovers(target: Path) -> None:
     """Remove the half file that a killed process left where `target` was to be."""
-    with suppress(Cancelled), _exclusive(target, cancelled=lambda: True):
+    with suppress(Cancelled), exclusive(target, cancelled=lambda: True):
         _part(target).unlink(missing_ok=True)
 
 
@@ -147,8 +179,8 @@ def _part(target: Path) -> Path:
 
 
 @contextmanager
-def _exclusive(target: Path, cancelled: Callable[[], bool]) -> Iterator[None]:
-    """Only one process at a time makes `target`; the lock dies with its holder."""
+def exclusive(target: Path, cancelled: Callable[[], bool]) -> Iterator[None]:
+    """Only one process at a time makes `target`, a file or folder; the lock dies with it."""
     path = target.with_name(f".{target.name}.lock")
     while True:
         with path.open("w") as lock:

@@ -74,7 +74,7 @@ class PairRotation:
         return self.columns(matrix.T).T
 
 
-class _Tensors:
+class Tensors:
     """The source's tensors, dequantized when asked for."""
 
     def __init__(self, file: GgufFile) -> None:
@@ -94,7 +94,7 @@ class _Tensors:
 
 def rotated(file: GgufFile, rotation: PairRotation) -> Iterator[tuple[str, Array]]:
     """The tensors of the same function in the other basis; the last two are norm and head."""
-    tensors = _Tensors(file)
+    tensors = Tensors(file)
     for name in tensors.by_name:
         *block, kind, _ = name.split(".")  # blk.7.attn_q.weight
         if name in ("output_norm.weight", "output.weight"):

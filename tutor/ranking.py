@@ -38,8 +38,9 @@ _DEFINITION = re.compile(
     r"(?:\s+(?:means?|stands? for|refer to|measure|do|works?|tell (?:you|us|me)))?\W*$",
     re.IGNORECASE,
 )
-_DEFINING = frozenset(
-    ("is", "are", "was", "were", "means", "mean", "stands", "measures", "says", "tells", "turns")
+_DEFINING = re.compile(
+    r"(?:means?|stands? for|measures?|says|tells|turns|"
+    r"(?:is|are|was|were) (?:an?|the|how|what|called))\b"
 )
 _OPENS_ELSEWHERE = re.compile(r"^(?:Suppose|Imagine|Take|Here is|The rule is)\b|[?:]$")
 
@@ -130,6 +131,6 @@ def _is_about(subject: list[str], passage: Quotable) -> bool:
     if not all(stem in stems for stem in subject):
         return False
     first, last = (pick(stems.index(stem) for stem in subject) for pick in (min, max))
-    if first <= 2 and set(words[last + 1 : last + 2]) & _DEFINING:
+    if first <= 2 and _DEFINING.match(" ".join(words[last + 1 : last + 3])):
         return True
     return bool(re.search(r"\b(?:is|are) called\b|, called\b", passage.text))

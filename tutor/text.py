@@ -8,7 +8,7 @@ import re
 import tomllib
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
 import snowballstemmer
@@ -66,11 +66,14 @@ def words(text: str, kinds: bool = True) -> list[str]:
     """
     text = _THOUSANDS.sub("", plain(text))
     for pattern, named in _NAMES:
-        text = pattern.sub(
-            lambda m, named=named: f" {named(m) if kinds else named(m).split()[0]} ", text
-        )
+        text = pattern.sub(partial(_spelt, named, kinds), text)
     found = _WORD.findall(text)
     return [word.removesuffix("'s") if word.endswith("'s") else word for word in found]
+
+
+def _spelt(named: Callable[[re.Match[str]], str], kinds: bool, match: re.Match[str]) -> str:
+    name = named(match)
+    return f" {name if kinds else name.split()[0]} "
 
 
 @lru_cache(maxsize=20_000)

@@ -72,6 +72,49 @@ def test_a_run_reports_what_was_really_done(source, folder):
     assert list((folder / "var" / "work").iterdir()) == []
 
 
+def test_methods_are_variants_like_any_other(source, folder):
+    types = ["RTN-Q4_1", "IMATRIX-Q4_1", "gptq-q4_1", "Q4_1"]
+    plan = planned(source, folder, types=types, prompts=[])
+    assert steps(plan)[0].key == "inputs:F16"
+    report = experiment.report(plan, run(plan))
+    _, rtn, imatrix, gptq, stock = report["variants"]
+    assert gptq["file"] == str(folder / "o" / "tiny-GPTQ-Q4_1.gguf")
+    assert rtn["bits_per_weight"] == imatrix["bits_per_weight"] == gptq["bits_per_weight"]
+    assert rtn["tensors"] == gptq["tensors"] == {"Q4_1": 14, "F32": 5, "Q8_0": 1}
+    assert gptq["mean_kl"] < rtn["mean_kl"]
+    assert imatrix["mean_kl"] != rtn["mean_kl"]
+    assert stock["tensors"] == {"Q4_1": 14, "F32": 5, "Q8_0": 1}
+    assert report["calibration"]["text"].endswith("calibration.txt")
+    assert report["calibration"]["windows"] == 24
+    again = planned(source, folder, types=["RTN-Q4_1", "Q8_0"])
+    assert steps(again)[0].key == "quantize:F16"  # nothing that goes by inputs
+
+
+def test_inputs_that_were_removed_meanwhile_are_gathered_again(source, folder):
+    plan = planned(source, folder, types=["GPTQ-Q4_1"], prompts=[])
+    inputs, reference, gptq = steps(plan)[:3]
+    results = {inputs.key: experiment.run_step(plan, inputs, {})}
+    for file in (folder / "var" / "calibration").glob("*/*"):
+        file.unlink()
+    experiment.run_step(plan, gptq, results)
+    assert (folder / "o" / "tiny-GPTQ-Q4_1.gguf").is_file()
+    assert reference.key == "quantize:F16"
+
+
+def test_measuring_on_the_calibration_text_is_refused(source, folder):
+    same = str(folder / "text.txt")
+    with pytest.raises(PlanError, match="better than they are"):
+        planned(source, folder, types=["AWQ-Q4_1"], calibration=same)
+    assert planned(source, folder, types=["RTN-Q4_1"], calibration=same)
+
+
+def test_a_model_that_a_method_can_not_round_is_refused_beforehand(folder):
+    odd = write_tiny_model(folder / "odd-F32.gguf", embd=48)
+    with pytest.raises(PlanError, match="48 long"):
+        planned(odd, folder, types=["GPTQ-Q4_1"])
+    assert planned(odd, folder, types=["Q8_0"])
+
+
 def test_a_plan_survives_json_and_a_run_goes_on_where_it_stopped(source, folder):
     plan = planned(source, folder, types=["Q8_0"])
     assert Plan(**json.loads(json.dumps(asdict(plan)))) == plan

@@ -17,9 +17,16 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("source", metavar="SOURCE", help="registry name or path of a GGUF file")
-        parser.add_argument("--types", default="Q8_0,Q4_K_M", help="say Q8_0,Q4_K_M (default)")
+        parser.add_argument(
+            "--types",
+            default="Q8_0,Q4_K_M",
+            help="llama.cpp's types and methods' names, say Q4_K_M,GPTQ-Q4_1,IMATRIX-Q4_1",
+        )
         parser.add_argument("--prompts", metavar="FILE", help="one prompt on each line")
         parser.add_argument("--eval-text", metavar="FILE", help="default: the lessons' text")
+        parser.add_argument(
+            "--calibration-text", metavar="FILE", help="methods' sample text; default: one of ours"
+        )
         parser.add_argument("--out", metavar="DIR", help="where files go; default: the model store")
         parser.add_argument("--n-ctx", type=int, default=512, help="tokens in a window")
         parser.add_argument("--windows", type=int, default=12, help="at most; 0: the whole text")
@@ -53,6 +60,7 @@ class Command(BaseCommand):
             options["types"].split(","),
             prompts=lines_of(options["prompts"]) if options["prompts"] else None,
             text_file=options["eval_text"],
+            calibration=options["calibration_text"],
             out=options["out"],
             work=str(own_work_folder()),
             n_ctx=options["n_ctx"],

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from quant.methods.grid import Grid
+from quant.methods.round_to_nearest import round_to_nearest
+from quant.methods.weighted import weighted
+from tests.quant.methods.samples import inputs, weights
+
+
+def weighted_error(rounded, w, importance):
+    return (importance * (rounded.weights() - w) ** 2).sum()
+
+
+def test_the_example_of_the_docstring_comes_out_as_written():
+    w, importance = np.array([[-1.0, 0.4]]), np.array([1.0, 100.0])
+    grid = Grid(bits=2, group=2, symmetric=True)
+    assert round_to_nearest(w, grid).weights().tolist() == [[-1.0, 0.5]]
+    rounded = weighted(w, importance, grid)
+    assert np.allclose(rounded.weights(), [[-0.808, 0.404]], atol=1e-3)
+    assert weighted_error(rounded, w, importance) == pytest.approx(0.038, abs=1e-3)
+
+
+finite = st.floats(-4, 4, width=16)
+
+
+@settings(deadline=None)
+@given(
+    w=arrays(np.float64, (3, 8), elements=finite),
+    importance=arrays(np.float64, 8, elements=st.floats(0, 100)),
+    bits=st.integers(2, 5),
+    symmetric=st.booleans(),
+)
+def test_the_weighted_error_is_never_above_round_to_nearest(w, importance, bits, symmetric):
+    grid = Grid(bits, 4, symmetric)
+    error = weighted_error(weighted(w, importance, grid), w, importance)
+    plain = weighted_error(round_to_nearest(w, grid), w, importance)
+    assert error <= plain * (1 + 1e-9) + 1e-12
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_strong_inputs_gain_most(symmetric):
+    w, x = weights(rows=60), inputs()
+    importance = (x**2).mean(0)
+    grid = Grid(bits=3, symmetric=symmetric)
+    plain = (round_to_nearest(w, grid).weights() - w) ** 2
+    better = (weighted(w, importance, grid).weights() - w) ** 2
+    strong = np.argsort(importance)[-3:]
+    assert better[:, strong].mean() < 0.5 * plain[:, strong].mean()
+    assert (importance * better).sum() < 0.8 * (importance * plain).sum()
+
+
+def test_the_best_line_through_codes_is_found():
+    """Weights that lie on a grid inside their range are met exactly, outlier of no weight aside."""
+    codes = np.array([[0, 1, 2, 3, 1, 2, 0, 3]])
+    w = 0.25 * codes - 0.5
+    w[0, 7] = 0.31
+    importance = np.array([1.0] * 7 + [0.0])
+    rounded = weighted(w, importance, Grid(bits=2, group=8))
+    assert np.allclose(rounded.weights()[0, :7], w[0, :7], atol=1e-3)
