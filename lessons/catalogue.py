@@ -126,7 +126,8 @@ def _find_strangers(
     directory: Path, entries: list[Entry], tracks: set[str], problems: Problems
 ) -> None:
     named = {entry.folder for entry in entries}
-    for track in sorted(path for path in directory.iterdir() if path.is_dir()):
+    tracks_there = (p for p in directory.iterdir() if p.is_dir() and p.name[0] not in "._")
+    for track in sorted(tracks_there):
         folders = sorted(path for path in track.iterdir() if path.is_dir())
         for folder in folders:
             if folder not in named and not folder.name.startswith((".", "_")):

@@ -19,6 +19,7 @@ from lessons.quizfile import ParsedQuestion
 from lessons.yamlfile import Form, Text
 
 LESSON, QUIZ = "lesson.md", "quiz.yaml"
+_PASSED_OVER = re.compile(r"^[._#]|(~|\.swp|\.bak)$")
 WORDS_PER_MINUTE = 215
 WORDS_PER_ROW, WORDS_PER_FIGURE = 12, 40
 FIELDS = ("title", "summary", "topic", "minutes", "related", "sources")
@@ -42,11 +43,7 @@ class ParsedLesson:
 
 def files_of(folder: Path) -> list[Path]:
     """The files that make the lesson, in order; editors' and systems' own are passed over."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if not path.name.startswith((".", "_")) and not path.name.endswith(("~", ".swp", ".bak"))
-    )
+    return sorted(path for path in folder.iterdir() if not _PASSED_OVER.search(path.name))
 
 
 def fingerprint(entry: Entry) -> str:

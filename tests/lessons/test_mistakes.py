@@ -160,6 +160,14 @@ def test_a_folder_that_the_catalogue_does_not_name(tmp_path):
     assert "is not in the catalogue; add other" in problems(directory)[0]
 
 
+@pytest.mark.parametrize("name", [".git/objects", "_old/draft", "creators/_draft"])
+def test_hidden_folders_and_drafts_are_left_alone(tmp_path, name):
+    directory = content.write(tmp_path, "tone")
+    (directory / name).mkdir(parents=True)
+    (directory / "creators" / "tone" / ".lesson.md.swp").write_text("an editor's")
+    assert loader.check(directory) == 1
+
+
 def test_a_file_that_is_not_utf8_names_its_line(tmp_path):
     directory = content.write(tmp_path, "tone")
     path = directory / "creators" / "tone" / "quiz.yaml"
