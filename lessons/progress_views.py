@@ -2,18 +2,17 @@
 
 import json
 
+from django.contrib import messages
+from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.models import User
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from lessons import export, sync
-
-
-class SignedIn(HttpRequest):
-    user: User
+from lessons import export, reading, sync
 
 
 def _refused(status: int, why: str) -> JsonResponse:
@@ -36,16 +35,40 @@ def progress_sync(request: HttpRequest) -> HttpResponse:
     return JsonResponse(answer.as_json())
 
 
-@require_GET
-@login_required
+@require_safe
 @never_cache
-def progress_export(request: SignedIn) -> HttpResponse:
-    """Everything about the learner: ?format=xapi gives the statements alone."""
-    learner = {"username": request.user.get_username(), "email": request.user.email}
+def progress_page(request: HttpRequest) -> HttpResponse:
+    return render(request, "lessons/progress.html", {"tracks": reading.by_track()})
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+def progress_export(request: HttpRequest) -> HttpResponse:
+    """GET: everything about the learner; ?format=xapi gives the statements alone.
+
+    POST, for a browser that is not signed in: the xAPI statements of the file that it sends.
+    """
     site = request.build_absolute_uri("/").rstrip("/")
+    if request.method == "POST":
+        try:
+            events, _ = export.parse_file(_file(request))
+        except sync.BadRequest as error:
+            return _refused(400, str(error))
+        except RequestDataTooBig as error:
+            return _refused(413, str(error))
+        return _download(export.statements({}, events, site), xapi=True)
+    if not request.user.is_authenticated:
+        return redirect_to_login(request.get_full_path())
+    learner = {"username": request.user.get_username(), "email": request.user.email}
     content = export.document(learner, sync.events_of(request.user), site)
     xapi = request.GET.get("format") == "xapi"
     return _download(content["statements"] if xapi else content, xapi)
+
+
+def _file(request: HttpRequest) -> bytes:
+    """Sent as the form field `file`, or as the body."""
+    upload = request.FILES.get("file")
+    return upload.read() if upload else request.body
 
 
 def _download(content: object, xapi: bool) -> HttpResponse:
@@ -59,15 +82,32 @@ def _download(content: object, xapi: bool) -> HttpResponse:
 
 
 @require_POST
-@login_required
-def progress_import(request: SignedIn) -> HttpResponse:
-    """A file that progress_export wrote: as the body, or as the form field `file`."""
-    upload = request.FILES.get("file")
+@never_cache
+def progress_import(request: HttpRequest) -> HttpResponse:
+    """A file that was exported. Signed out, its checked events go back to the browser, which
+    keeps them."""
     try:
-        good, rejected = export.parse_file(upload.read() if upload else request.body)
+        good, rejected = export.parse_file(_file(request))
     except sync.BadRequest as error:
         return _refused(400, str(error))
     except RequestDataTooBig as error:
         return _refused(413, str(error))
+    if not request.user.is_authenticated:
+        return JsonResponse({"events": [it.as_json() for it in good], "rejected": rejected})
     added = sync.keep(request.user, good)
+    if "text/html" in request.headers.get("Accept", ""):  # a form sent without scripts
+        messages.success(request, f"{added} new steps were imported.")
+        return redirect("progress")
     return JsonResponse({"added": added, "known": len(good) - added, "rejected": rejected})
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+@never_cache
+def delete_account(request: HttpRequest) -> HttpResponse:
+    if request.method == "GET":
+        return render(request, "lessons/delete_account.html")
+    account = request.user
+    logout(request)
+    account.delete()
+    return redirect("home")

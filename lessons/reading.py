@@ -192,3 +192,8 @@ def _by(lessons: list[Row], column: str) -> list[tuple[str, list[Row]]]:
     for lesson in lessons:
         groups.setdefault(lesson[column], []).append(lesson)
     return list(groups.items())
+
+
+def by_track() -> list[tuple[str, list[Row]]]:
+    """The whole catalogue, track by track. One query."""
+    return _by(list(Lesson.objects.order_by("position").values(*CARD)), "track")

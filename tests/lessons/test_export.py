@@ -64,3 +64,25 @@ def test_another_file_is_refused_with_a_reason(client, ada, body):
 
 def test_signed_out_there_is_nothing_to_export_here(client):
     assert client.get("/progress/export").status_code == 302
+
+
+def test_signed_out_a_file_is_checked_and_given_back_to_the_browser(client, db):
+    file = json.dumps({"format": export.FORMAT, "events": [SCORED, {"id": "bad"}]})
+    answer = client.post("/progress/import", file, "application/json").json()
+    assert answer["events"] == [SCORED]
+    assert [one["id"] for one in answer["rejected"]] == ["bad"]
+
+
+def test_signed_out_a_file_becomes_statements(client, db):
+    file = json.dumps({"format": export.FORMAT, "events": [SCORED]})
+    [statement] = client.post("/progress/export", file, "application/json").json()
+    assert statement["id"] == SCORED["id"]
+
+
+def test_deleting_the_account_deletes_it_all_and_says_so_first(client, ada):
+    sync.keep(ada, [events.parse(SCORED)])
+    assert b"cannot be undone" in client.get("/accounts/delete/").content
+    assert get_user_model().objects.exists()
+    assert client.post("/accounts/delete/").status_code == 302
+    assert not get_user_model().objects.exists()
+    assert client.post("/progress/sync", "{}", "application/json").status_code == 401
