@@ -1,6 +1,7 @@
 from django.urls import path
 
 from quant import views
+from quant.planner import views as planner_views
 
 urlpatterns = [
     path("lab/", views.index, name="lab"),
@@ -16,4 +17,5 @@ urlpatterns = [
     path("lab/<int:pk>/experiment.json", views.export_json, name="lab-json"),
     path("lab/<int:pk>/files/<str:name>", views.download, name="lab-download"),
     path("lab/<int:pk>/files/<str:name>/", views.variant_model, name="lab-variant"),
+    path("planner/", planner_views.planner, name="planner"),
 ]
