@@ -31,7 +31,6 @@ def write_tiny_model(
     seed: int = 1,
     tied: bool = True,
     add_bos: bool = False,
-    pooling: bool = False,
 ) -> Path:
     rng = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(path, "llama")
@@ -56,8 +55,6 @@ def write_tiny_model(
     writer.add_eos_token_id(2)
     writer.add_add_bos_token(add_bos)
     writer.add_chat_template(TEMPLATE)
-    if pooling:
-        writer.add_pooling_type(gguf.PoolingType.MEAN)
 
     def matrix(name: str, rows: int, columns: int) -> None:
         scale = 1.5 / np.sqrt(columns)
@@ -100,9 +97,10 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def real() -> Callable[[str], Path]:
     """Path of a real model file: `make setup` fetched them."""
+    store = settings.MODELS_DIR  # before a test puts another in its place
 
     def path(name: str) -> Path:
-        found = settings.MODELS_DIR / name
+        found = store / name
         assert found.is_file(), f"{found} is missing: run 'manage.py fetch_models'"
         return found
 

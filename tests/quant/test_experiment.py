@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
 from quant import experiment, gguf_file
 from quant.experiment import Cancelled, Plan, PlanError, StepFailed, make_plan, steps
+from quant.management.commands.quantize import table
 from quant.quantize import quantize
 from tests.quant.conftest import write_tiny_model
 
@@ -174,6 +176,8 @@ def test_types_are_read_kindly(source, folder):
 def test_the_default_text_is_that_of_the_lessons_or_else_ours(source, folder, settings):
     settings.QUANT_TEXT_PROVIDER = "tests.quant.test_experiment.no_text"
     assert planned(source, folder, text_file=None).text_file.endswith("quant/eval.txt")
+    settings.QUANT_TEXT_PROVIDER = "tests.quant.test_experiment.no_database"
+    assert planned(source, folder, text_file=None).text_file.endswith("quant/eval.txt")
     settings.QUANT_TEXT_PROVIDER = "tests.quant.test_experiment.some_text"
     path = Path(planned(source, folder, text_file=None).text_file)
     assert path.read_text() == TEXT
@@ -182,6 +186,10 @@ def test_the_default_text_is_that_of_the_lessons_or_else_ours(source, folder, se
 
 def no_text() -> str:
     return ""
+
+
+def no_database() -> str:
+    raise OperationalError("no such table: lessons_lesson")
 
 
 def some_text() -> str:
@@ -236,13 +244,27 @@ def test_the_command_prints_one_object_and_its_progress_elsewhere(source, folder
 
 
 def test_the_command_says_what_is_wrong_in_one_line(source, folder):
-    empty, bad, embedder = folder / "empty.txt", folder / "bad.gguf", folder / "embedder.gguf"
+    empty, bad = folder / "empty.txt", folder / "bad.gguf"
     empty.write_text("\n\n")
     with pytest.raises(CommandError, match="holds no prompt"):
         call_command("quantize", str(source), "--prompts", str(empty))
     bad.write_text("no model at all, only text")
     with pytest.raises(CommandError, match="not a GGUF file"):
         call_command("quantize", str(bad))
-    write_tiny_model(embedder, pooling=True)
-    with pytest.raises(CommandError, match="it writes no text to compare"):
-        call_command("quantize", str(embedder))
+
+
+def test_an_embedder_is_compared_by_what_it_finds(real, folder):
+    plan = planned(real("all-minilm-l6-v2-F32.gguf"), folder, types=["Q4_0"])
+    assert [step.key for step in steps(plan)] == [
+        "quantize:F16",
+        "quantize:Q4_0",
+        "search:F16",
+        "search:Q4_0",
+    ]
+    report = experiment.report(plan, run(plan))
+    assert report["eval"] == {"text": str(folder / "text.txt"), "passages": 2}
+    reference, variant = report["variants"]
+    assert reference["mean_cosine"] == pytest.approx(1, abs=1e-5)
+    assert 0.8 < variant["mean_cosine"] < 0.9999
+    assert variant["outputs"][0]["rank"] in (1, 2)
+    assert "Q4_0" in table(report)

@@ -123,23 +123,35 @@ def lines_of(file: str) -> list[str]:
     return lines
 
 
-def row_of(variant: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        variant["type"],
-        f"{variant['bytes'] / 1e6:.0f}",
-        f"{variant['bits_per_weight']:.2f}",
-        f"{variant['perplexity']:.3f}",
-        f"{variant['mean_kl']:.4f}",
-        f"{variant['same_top']:.1%}",
-        f"{variant['prompt_tokens_per_second']:.0f}",
-        f"{variant['generation_tokens_per_second']:.1f}",
-    )
+COLUMNS = {
+    "type": "{type}",
+    "MB": "{megabytes:.0f}",
+    "bits": "{bits_per_weight:.2f}",
+    "perplexity": "{perplexity:.3f}",
+    "mean KL": "{mean_kl:.4f}",
+    "same top": "{same_top:.1%}",
+    "prompt t/s": "{prompt_tokens_per_second:.0f}",
+    "answer t/s": "{generation_tokens_per_second:.1f}",
+}
+EMBEDDER_COLUMNS = {
+    "type": "{type}",
+    "MB": "{megabytes:.1f}",
+    "bits": "{bits_per_weight:.2f}",
+    "mean cosine": "{mean_cosine:.5f}",
+    "least": "{min_cosine:.5f}",
+    "same first": "{same_first:.0%}",
+    "t/s": "{prompt_tokens_per_second:.0f}",
+}
 
 
 def table(report: dict[str, Any]) -> str:
     """The report for people."""
-    heads = ("type", "MB", "bits", "perplexity", "mean KL", "same top", "prompt t/s", "answer t/s")
-    rows = [heads, *map(row_of, report["variants"])]
+    made = report["eval"]
+    columns = EMBEDDER_COLUMNS if "passages" in made else COLUMNS
+    rows = [list(columns)]
+    for v in report["variants"]:
+        cells = (cell.format(**v, megabytes=v["bytes"] / 1e6) for cell in columns.values())
+        rows.append(list(cells))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
@@ -148,16 +160,24 @@ def table(report: dict[str, Any]) -> str:
         )
         for row in rows
     ]
-    made = report["eval"]
-    lines += [
-        "",
-        f"Measured on {made['windows']} windows of {made['n_ctx']} tokens: {made['text']}",
-    ]
+    size = (
+        f"{made['passages']} passages"
+        if "passages" in made
+        else f"{made['windows']} windows of {made['n_ctx']} tokens"
+    )
+    lines += ["", f"Measured on {size}: {made['text']}"]
     for v in report["variants"]:
         types = ", ".join(f"{count} {kind}" for kind, count in v["tensors"].items())
         lines += ["", f"{v['type']}: {v['file']}", f"  tensors: {types}"]
         for output in v["outputs"]:
-            where = output["first_difference"]
-            mark = "" if where is None else f"  (differs from token {where + 1} on)"
-            lines += [f"  > {output['prompt']}{mark}", f"    {' '.join(output['text'].split())}"]
+            lines.append(f"  > {output['prompt']}{difference(output)}")
+            lines.append(f"    {' '.join(output['text'].split())}")
     return "\n".join(lines)
+
+
+def difference(output: dict[str, Any]) -> str:
+    if output.get("rank", 1) > 1:
+        return f"  (the reference's first passage is number {output['rank']} here)"
+    if output["first_difference"] is not None:
+        return f"  (differs from token {output['first_difference'] + 1} on)"
+    return ""
