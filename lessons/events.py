@@ -219,3 +219,31 @@ def _add(lesson: LessonState, event: Event) -> None:
         lesson.answers = event.data.get("answers", {})
         if lesson.best is None or score[0] * lesson.best[1] > lesson.best[0] * score[1]:
             lesson.best = score
+
+
+History = dict[tuple[str, str], list[tuple[datetime, int]]]
+
+
+def history(events: Iterable[Event]) -> History:
+    """(lesson, question) → when which choice was given, since the lesson's last reset, in order."""
+    once = {event.id: event for event in events}.values()
+    gone = reach(event for event in once if event.type == "progress.erased")
+    kept = [it for it in once if it.type != "progress.erased" and not is_erased(it, gone)]
+    given: dict[str, dict[str, list[tuple[datetime, int]]]] = {}
+    for event in sorted(kept, key=lambda it: (it.instant, it.id)):
+        if event.type == "lesson.reset":
+            given.pop(event.lesson, None)
+        for question, choice in _answers(event).items():
+            lesson = given.setdefault(event.lesson, {})
+            lesson.setdefault(question, []).append((event.instant, choice))
+    return {(slug, key): all_ for slug, some in given.items() for key, all_ in some.items()}
+
+
+def _answers(event: Event) -> dict[str, int]:
+    if event.type == "quiz.scored":
+        found: dict[str, int] = event.data.get("answers", {})
+        return found
+    question, choice = event.data.get("question"), event.data.get("choice")
+    if event.type == "review.answered" and isinstance(question, str) and _whole(choice):
+        return {question: choice}
+    return {}

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from lessons import progress_views, views
+from lessons import progress_views, review_views, views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -8,6 +8,8 @@ urlpatterns = [
     path("lessons/<slug:slug>/quiz/", views.take_quiz, name="quiz"),
     path("search/", views.search, name="search"),
     path("authors/", views.authors, name="authors"),
+    path("review/", review_views.review_page, name="review"),
+    path("review/due", review_views.review_due, name="review_due"),
     path("progress/", progress_views.progress_page, name="progress"),
     path("accounts/delete/", progress_views.delete_account, name="account_delete"),
     path("progress/sync", progress_views.progress_sync, name="progress_sync"),

@@ -76,3 +76,26 @@ export function state(events) {
   }
   return lessons;
 }
+
+function answersIn({ type, data }) {
+  if (type === "quiz.scored") return Object.entries(data.answers ?? {});
+  const asked = type === "review.answered" && typeof data.question === "string";
+  return asked && Number.isInteger(data.choice) ? [[data.question, data.choice]] : [];
+}
+
+/**
+ * [lesson, question, [[milliseconds, choice], …]]: when which choice was given, since the
+ * lesson's last reset, in order.
+ */
+export function history(events) {
+  const lessons = new Map();
+  for (const event of inOrder(living(events))) {
+    if (event.type === "lesson.reset") lessons.delete(event.lesson);
+    for (const [question, choice] of answersIn(event)) {
+      if (!lessons.has(event.lesson)) lessons.set(event.lesson, new Map());
+      const given = lessons.get(event.lesson);
+      given.set(question, [...(given.get(question) ?? []), [instant(event) / 1000, choice]]);
+    }
+  }
+  return [...lessons].flatMap(([lesson, given]) => [...given].map(([key, all]) => [lesson, key, all.slice(-50)]));
+}
