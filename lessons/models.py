@@ -2,6 +2,7 @@
 and learners' progress as their browsers send it.
 """
 
+import secrets
 import uuid
 
 from django.conf import settings
@@ -168,3 +169,38 @@ class SearchVariant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.variant} ← {self.word}"
+
+
+def join_code() -> str:
+    return secrets.token_urlsafe(9)
+
+
+class Classroom(models.Model):
+    """A teacher's class. Whoever has the link may join; learners may leave."""
+
+    teacher = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="classrooms"
+    )
+    name = models.CharField(max_length=100)
+    code = models.CharField(max_length=20, unique=True, default=join_code)
+
+    class Meta:
+        ordering = ("name", "pk")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    classroom = models.ForeignKey(Classroom, on_delete=models.CASCADE, related_name="members")
+    learner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships"
+    )
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("classroom", "learner"), name="member_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.learner_id} in {self.classroom_id}"

@@ -132,7 +132,7 @@ def sync(owner: User, request: Request) -> Answer:
     page = page[:MAX_EVENTS]
     return Answer(
         cursor=page[-1].number if more else log.head,
-        events=[_event(row) for row in page],
+        events=[event_of(row) for row in page],
         rejected=request.rejected,
         log=str(log.key),
         more=more,
@@ -151,7 +151,7 @@ def keep(owner: User, new: list[Event]) -> int:
 
 def events_of(owner: User) -> list[Event]:
     """All of one learner's events, in the server's order."""
-    return [_event(row) for row in ProgressEvent.objects.filter(log__owner=owner)]
+    return [event_of(row) for row in ProgressEvent.objects.filter(log__owner=owner)]
 
 
 def _locked_log(owner: User) -> ProgressLog:
@@ -183,7 +183,7 @@ def _keep(log: ProgressLog, new: list[Event]) -> None:
 def _reach(log: ProgressLog, new: list[Event]) -> Reach:
     """What earlier erasures and these cover, together."""
     earlier = log.events.filter(type="progress.erased").order_by()
-    return events.reach([*new, *(_event(row) for row in earlier)])
+    return events.reach([*new, *(event_of(row) for row in earlier)])
 
 
 def _covered(reach: Reach) -> Iterator[Q]:
@@ -207,5 +207,5 @@ def _row(log: ProgressLog, number: int, event: Event) -> ProgressEvent:
     )
 
 
-def _event(row: ProgressEvent) -> Event:
+def event_of(row: ProgressEvent) -> Event:
     return Event(str(row.event_id), row.type, row.lesson, row.at, row.instant, json.loads(row.data))

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from lessons import progress_views, review_views, views
+from lessons import class_views, progress_views, review_views, views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -10,6 +10,11 @@ urlpatterns = [
     path("authors/", views.authors, name="authors"),
     path("review/", review_views.review_page, name="review"),
     path("review/due", review_views.review_due, name="review_due"),
+    path("classes/", class_views.class_list, name="classes"),
+    path("classes/<int:pk>/", class_views.class_page, name="class"),
+    path("classes/<int:pk>/change/", class_views.class_change, name="class_change"),
+    path("classes/<int:pk>/leave/", class_views.class_leave, name="class_leave"),
+    path("classes/join/<str:code>/", class_views.class_join, name="class_join"),
     path("progress/", progress_views.progress_page, name="progress"),
     path("accounts/delete/", progress_views.delete_account, name="account_delete"),
     path("progress/sync", progress_views.progress_sync, name="progress_sync"),

@@ -1,6 +1,13 @@
+from typing import Any
+
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.signals import user_signed_up
 from django.conf import settings
+from django.contrib.auth.models import User
+from django.dispatch import receiver
 from django.http import HttpRequest
+
+from lessons import classes
 
 
 class Adapter(DefaultAccountAdapter):
@@ -8,3 +15,8 @@ class Adapter(DefaultAccountAdapter):
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return settings.OPENBOOK_SIGNUP == "open" or "invitation" in request.session
+
+
+@receiver(user_signed_up)
+def first_account_teaches(user: User, **kwargs: Any) -> None:
+    classes.first_account_teaches(user)
