@@ -43,6 +43,11 @@ InputListener = Callable[[str, NDArray[np.float32]], None]
 POOLING = {"none": 0, "mean": 1, "cls": 2, "last": 3}
 
 
+# gcc 12 miscompiles the set-up of AMX tiles: the first batch would end the process. make setup
+# builds without them; with any other build weights stay out of the buffers that lead there.
+_BUILT_WITH_AMX = hasattr(lib._lib, "_Z28ggml_backend_amx_buffer_typev")
+
+
 class LlamaError(RuntimeError):
     """llama.cpp refused; the message says why."""
 
@@ -99,6 +104,7 @@ class Model(_Owner):
         params = lib.llama_model_default_params()
         params.vocab_only = vocab_only
         params.n_gpu_layers = 0
+        params.use_extra_bufts = not _BUILT_WITH_AMX
         _log.forget_errors()
         self._model = lib.llama_model_load_from_file(os.fsencode(self.path), params)
         if not self._model:

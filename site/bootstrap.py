@@ -64,7 +64,7 @@ def run_with_progress(command, doing):
     """Run to the end, output to the log, one line every half minute. True when it succeeded."""
     started = told = time.monotonic()
     with LOG.open("ab") as log:
-        child = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
+        child = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT, env=build_environment())
         try:
             while child.poll() is None:
                 time.sleep(0.2)
@@ -76,6 +76,21 @@ def run_with_progress(command, doing):
             child.wait()
             stop("Stopped. Run the same command again to go on.")
     return child.returncode == 0
+
+
+def build_environment():
+    """For building llama.cpp: without AMX, whose tile set-up gcc 12 miscompiles into a crash."""
+    try:
+        has_amx = "amx_int8" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        has_amx = False
+    if not has_amx:
+        return None
+    given = os.environ.get("CMAKE_ARGS", "")
+    if "CMAKE_CXX_FLAGS" in given:
+        return None
+    without = "-DCMAKE_C_FLAGS=-mno-amx-int8 -DCMAKE_CXX_FLAGS=-mno-amx-int8"
+    return {**os.environ, "CMAKE_ARGS": f"{given} {without}".strip()}
 
 
 def why_pip_failed():
