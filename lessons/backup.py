@@ -35,7 +35,7 @@ def _kept() -> list[type[models.Model]]:
     ours = [it for it in apps.get_app_config("lessons").get_models() if it._meta.model_name in OURS]
     theirs = [it for name in APPS for it in apps.get_app_config(name).get_models()]
     wanted = [it for it in theirs if it._meta.label_lower not in LEFT_OUT]
-    return serializers.sort_dependencies([("all", [*wanted, *ours])])  # type: ignore[arg-type]
+    return serializers.sort_dependencies([("all", [*wanted, *ours])])
 
 
 def write(file: Path) -> int:

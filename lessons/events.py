@@ -243,7 +243,8 @@ def _answers(event: Event) -> dict[str, int]:
     if event.type == "quiz.scored":
         found: dict[str, int] = event.data.get("answers", {})
         return found
-    question, choice = event.data.get("question"), event.data.get("choice")
+    question = event.data.get("question")
+    choice: Any = event.data.get("choice")
     if event.type == "review.answered" and isinstance(question, str) and _whole(choice):
         return {question: choice}
     return {}

@@ -1,9 +1,10 @@
 from django.urls import include, path
 
-from config.views import healthz
+from config.views import healthz, service_worker
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
+    path("service-worker.js", service_worker),
     path("accounts/", include("allauth.urls")),
     path("", include("lessons.urls")),
     path("", include("tutor.urls")),

@@ -1,7 +1,7 @@
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 
-from config import health
+from config import health, offline
 
 
 @never_cache
@@ -11,3 +11,9 @@ def healthz(request: HttpRequest) -> JsonResponse:
     if not serving:
         status = "down"
     return JsonResponse({"status": status, "parts": parts}, status=200 if serving else 503)
+
+
+@never_cache
+def service_worker(request: HttpRequest) -> HttpResponse:
+    """From the root, so that it may serve every page."""
+    return HttpResponse(offline.service_worker(), content_type="text/javascript; charset=utf-8")

@@ -167,7 +167,7 @@ class Watch:
     """Collects what a page should not do."""
 
     def __init__(self, context: BrowserContext, host: str) -> None:
-        self.expected: list[str] = []
+        self.expected = ["Service Worker registration blocked by Playwright"]
         self.seen: list[str] = []
         self.host = host
         context.on("console", self._console)
@@ -188,6 +188,8 @@ class Watch:
         assert not unexpected, "\n".join(unexpected)
 
 
+# Tests of reading offline ask for service workers; others see each request as the page makes it.
+USUAL = {"locale": "en-GB", "service_workers": "block"}
 NewPage = Callable[..., Page]
 
 
@@ -197,7 +199,7 @@ def new_page(browser: Browser, site: Site) -> Iterator[NewPage]:
     with ExitStack() as stack:
 
         def open_page(**options: object) -> Page:
-            context = browser.new_context(**({"locale": "en-GB"} | options))  # type: ignore[arg-type]
+            context = browser.new_context(**(USUAL | options))  # type: ignore[arg-type]
             stack.callback(context.close)
             watches.append(Watch(context, urlsplit(site.url).netloc))
             page = context.new_page()

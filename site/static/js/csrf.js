@@ -5,5 +5,8 @@ export function token() {
 }
 
 document.addEventListener("htmx:configRequest", (event) => {
-  event.detail.headers["X-CSRFToken"] = token();
+  const { headers, parameters } = event.detail;
+  headers["X-CSRFToken"] = token();
+  // A page that was kept for offline reading carries somebody else's, or an old one.
+  if (parameters.csrfmiddlewaretoken) parameters.csrfmiddlewaretoken = token();
 });

@@ -4,6 +4,7 @@ import { record, state, trouble } from "./progress.js";
 import "./progress-view.js";
 import { uuid7 } from "./uuid7.js";
 
+const WAITING = "attempt"; // beside the answers in a draft: it was sent, and nobody answered
 const draftKey = (form) => `openbook-quiz:${form.dataset.quiz}`;
 const drafts = {
   read(key) {
@@ -31,6 +32,7 @@ const drafts = {
 
 function restore(form) {
   for (const [name, value] of Object.entries(drafts.read(draftKey(form)))) {
+    if (name === WAITING) continue;
     const group = form.elements.namedItem(name);
     if (group && !group.value) group.value = value;
   }
@@ -51,6 +53,16 @@ function begin(section) {
   if (!section) return;
   if (section.dataset.event) graded(section);
   else restore(section.querySelector("form"));
+}
+
+/** Answers that were sent when nobody was there to grade them. The same attempt counts once. */
+function sendWhatWaits() {
+  const form = document.querySelector("form[data-quiz]");
+  const { [WAITING]: attempt, ...draft } = form ? drafts.read(draftKey(form)) : {};
+  if (!attempt || document.documentElement.dataset.kept) return;
+  drafts.write(draftKey(form), draft);
+  form.elements.attempt.value = attempt;
+  form.requestSubmit();
 }
 
 function say(form, text) {
@@ -77,7 +89,10 @@ document.addEventListener("htmx:afterSwap", (event) => {
 });
 for (const name of ["htmx:sendError", "htmx:timeout"]) {
   document.addEventListener(name, ({ target }) => {
-    if (target.dataset?.quiz) say(target, "The server did not answer. Your answers are kept here: please try again.");
+    if (!target.dataset?.quiz) return;
+    const key = draftKey(target);
+    drafts.write(key, { ...drafts.read(key), [WAITING]: target.elements.attempt.value });
+    say(target, "The server did not answer. Your answers are kept here and graded when it is back; you can also try again.");
   });
 }
 document.addEventListener("htmx:responseError", ({ target, detail }) => {
@@ -90,4 +105,6 @@ addEventListener("pageshow", ({ persisted }) => {
   const form = document.querySelector("form[data-quiz]");
   if (persisted && form) form.elements.attempt.value = ""; // sent again, it is another attempt
 });
+addEventListener("online", sendWhatWaits);
+addEventListener("load", sendWhatWaits); // htmx has seen the form by then
 begin(document.getElementById("quiz"));
