@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -47,7 +48,8 @@ def answers(
 
     For a variant, `reference` is the reference's file and reference_tokens are its answers: every
     token then tells how far the variant's next-token distribution was from the reference's there
-    (KL divergence in nats, both given the variant's own words).
+    (KL divergence in nats, both given the variant's own words), and what the reference would have
+    said.
     """
     with Model(model) as loaded:
         asked = [_prompt_tokens(loaded, number, text) for number, text in enumerate(prompts, 1)]
@@ -60,10 +62,10 @@ def answers(
                 rows.append(log_probs)
                 outputs.append(_described(loaded, prompt, given, log_probs))
     if reference is not None:
-        divergences = _divergences(reference, asked, outputs, rows, n_threads)
-        for output, kl in zip(outputs, divergences, strict=True):
-            for token, value in zip(output["tokens"], kl, strict=True):
-                token["kl"] = value
+        compared = _compared(reference, asked, outputs, rows, n_threads)
+        for output, at_each in zip(outputs, compared, strict=True):
+            for token, comparison in zip(output["tokens"], at_each, strict=True):
+                token |= comparison
         for output, other in zip(outputs, reference_tokens or [], strict=True):
             given = [token["id"] for token in output["tokens"]]
             output["first_difference"] = first_difference(given, other)
@@ -113,22 +115,18 @@ def _greedy(
 def _described(
     model: Model, prompt: str, tokens: list[int], rows: NDArray[np.float32]
 ) -> dict[str, Any]:
-    def text_of(token: int) -> str:
-        return model.detokenize([token], special=True)
-
-    described = []
-    for token, row in zip(tokens, rows, strict=True):
-        best = np.argpartition(row, -N_TOP)[-N_TOP:]
-        best = best[np.argsort(-row[best])]
-        described.append(
-            {
-                "id": token,
-                "text": text_of(token),
-                "p": round(float(np.exp(row[token])), 4),
-                "kl": 0.0,
-                "top": [[text_of(int(t)), round(float(np.exp(row[t])), 4)] for t in best],
-            }
-        )
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    described = [
+        {
+            "id": token,
+            # A character of several tokens stands in the last of them.
+            "text": decoder.decode(model.piece(token, special=True), at == len(tokens)),
+            "p": round(float(np.exp(row[token])), 4),
+            "kl": 0.0,
+            "top": _top(model, row),
+        }
+        for at, (token, row) in enumerate(zip(tokens, rows, strict=True), start=1)
+    ]
     return {
         "prompt": prompt,
         "text": model.detokenize(tokens),
@@ -137,14 +135,24 @@ def _described(
     }
 
 
-def _divergences(
+def _top(model: Model, log_p: NDArray[np.float32]) -> list[list[Any]]:
+    """[text, probability] of the likeliest tokens, the likeliest first."""
+    best = np.argpartition(log_p, -N_TOP)[-N_TOP:]
+    best = best[np.argsort(-log_p[best])]
+    return [
+        [model.detokenize([int(t)], special=True), round(float(np.exp(log_p[t])), 4)] for t in best
+    ]
+
+
+def _compared(
     reference: str,
     asked: list[list[int]],
     outputs: list[dict[str, Any]],
     rows: list[NDArray[np.float32]],
     n_threads: int,
-) -> list[list[float]]:
-    """For each answer and token: KL divergence of the variant from the reference, in nats."""
+) -> list[list[dict[str, Any]]]:
+    """For each answer and token: "kl", the variant's divergence from the reference in nats, and
+    "reference", what that would have said there."""
     given = [[token["id"] for token in output["tokens"]] for output in outputs]
     n_ctx = max(len(p) + len(g) for p, g in zip(asked, given, strict=True))
     result = []
@@ -153,7 +161,7 @@ def _divergences(
             context.clear()
             text, first = prompt + tokens[:-1], len(prompt) - 1
             batch = Batch(context.n_batch)
-            divergences: list[float] = []
+            at_each: list[dict[str, Any]] = []
             for begin in range(0, len(text), context.n_batch):
                 piece = text[begin : begin + context.n_batch]
                 wanted = max(0, begin + len(piece) - max(begin, first))
@@ -162,9 +170,9 @@ def _divergences(
                 context.decode(batch)
                 for logits in context.all_logits() if wanted else ():
                     log_p = _log_softmax(logits)
-                    difference = log_p - variant_rows[len(divergences)]
-                    divergences.append(round(max(0.0, float(np.exp(log_p) @ difference)), 5))
-            result.append(divergences)
+                    kl = float(np.exp(log_p) @ (log_p - variant_rows[len(at_each)]))
+                    at_each.append({"kl": round(max(0.0, kl), 5), "reference": _top(model, log_p)})
+            result.append(at_each)
     return result
 
 

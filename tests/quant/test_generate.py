@@ -37,8 +37,10 @@ def test_answers_are_greedy_and_carry_their_runners_up(of_reference):
     for output in of_reference:
         assert 1 <= len(output["tokens"]) <= 12
         assert output["first_difference"] is None
+        told = "".join(token["text"] for token in output["tokens"])
+        assert told.removesuffix("<|im_end|>").removesuffix("<|endoftext|>") == output["text"]
         for token in output["tokens"]:
-            assert token["top"][0] == [token["text"], token["p"]]
+            assert token["top"][0][1] == token["p"]
             chances = [p for _, p in token["top"]]
             assert chances == sorted(chances, reverse=True)
             assert len(chances) == 5
@@ -50,7 +52,9 @@ def test_the_reference_agrees_with_itself(tiny, of_reference):
     )["outputs"]
     assert ids(again) == ids(of_reference)
     assert all(output["first_difference"] is None for output in again)
-    assert all(token["kl"] < 1e-3 for output in again for token in output["tokens"])
+    for token in (token for output in again for token in output["tokens"]):
+        assert token["kl"] < 1e-3
+        assert token["reference"][0][0] == token["top"][0][0]
 
 
 def test_a_variant_tells_where_it_leaves_the_reference_and_how_far(tiny, of_reference, tmp_path):
