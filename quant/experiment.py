@@ -24,6 +24,7 @@ What each step's result holds (the worker need not look inside):
     measure:T     {"perplexity", "perplexity_error", "mean_kl", "mean_kl_error", "median_kl",
                    "p99_kl", "max_kl", "same_top", "positions", "n_ctx", "windows"}
     speed:T       {"prompt_tokens_per_second", "generation_tokens_per_second", "peak_memory_bytes"}
+    tasks:T       {"tasks": [{"id", "right", "given"}]}
     generate:T    {"outputs": [{"prompt", "text", "first_difference",
                    "tokens": [{"text", "p", "kl", "top": [[text, p], ...]}]}]}
     search:T      (for an embedder, instead of the three before) {"passages", "mean_cosine",
@@ -86,6 +87,8 @@ def steps(plan: Plan) -> list[Step]:
     if plan.prompts:
         result += [Step(f"generate:{k}", f"Answer with {k}", "prompts") for k in plan.types]
     result += [Step(f"measure:{k}", f"Measure {k}", "windows") for k in plan.types]
+    if plan.tasks:
+        result += [Step(f"tasks:{k}", f"Put the questions to {k}", "questions") for k in plan.types]
     result += [Step(f"speed:{k}", f"Time {k}", "runs") for k in plan.types]
     return result
 
@@ -105,6 +108,7 @@ def run_step(
         "quantize": _quantize,
         "generate": _generate,
         "measure": _measure,
+        "tasks": _tasks,
         "speed": _speed,
         "search": _search,
     }
@@ -215,6 +219,17 @@ def _measure(
             "quant.measure:compare", arguments, progress=progress, cancelled=cancelled
         )
     return figures
+
+
+def _tasks(
+    plan: Plan, kind: str, _: Results, progress: ChildProgress, cancelled: Callable[[], bool]
+) -> dict[str, Any]:
+    arguments = {
+        "model": _variant(plan, kind),
+        "tasks": plan.tasks,
+        "n_threads": plan.n_threads,
+    }
+    return child.run("quant.ask:answers", arguments, progress=progress, cancelled=cancelled)
 
 
 def _speed(

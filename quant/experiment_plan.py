@@ -6,7 +6,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class Plan:
     n_predict: int = 96
     n_threads: int = 2
     pure: bool = False
+    tasks: list[dict[str, Any]] = field(default_factory=list)  # quant/evals.py
     warning: str = ""  # what the reader should know about the source
     embedder: bool = False  # then prompts are questions, and the text is searched for answers
     calibration: str = str(DEFAULT_TEXT)  # the text that methods gather inputs from
@@ -78,7 +79,7 @@ def make_plan(
     lessons'.
 
     types: llama.cpp's, and names such as GPTQ-Q4_1 (quant/variants.py).
-    `options` are Plan's other fields (n_ctx, windows, n_predict, n_threads, pure).
+    `options` are Plan's other fields (n_ctx, windows, n_predict, n_threads, pure, tasks).
     """
     try:
         path = registry.path_of(source)

@@ -6,7 +6,8 @@ from django import forms
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from quant import gguf_file, registry
+from quant import evals, gguf_file, registry
+from quant.models import Experiment
 from quant.sources import header, sources
 
 PROMPTS = (
@@ -16,6 +17,7 @@ PROMPTS = (
 )
 PROMPT_CHARACTERS = 4_000
 TEXT_CHARACTERS = 500_000
+QUIZ_QUESTIONS = 80
 TYPES = {  # bits per weight inside a block (ggml-common.h)
     "Q8_0": "8.5 bits per weight",
     "Q6_K": "6.6 bits",
@@ -27,7 +29,29 @@ TYPES = {  # bits per weight inside a block (ggml-common.h)
     "Q2_K": "2.6 bits, some tensors more",
 }
 DEFAULT_TYPES = ("Q8_0", "Q4_K_M")
-LESSONS, OWN = "lessons", "own"
+YOUR_TEXT = "your text"
+LESSONS, OWN, NONE = "lessons", "own", "none"
+QUESTIONS = """\
+How many days are in a week?; 7 | seven
+Which animal says meow?; cat
+What is the opposite of hot?; cold
+What is 2 + 2?; 4 | four
+What colour is the sky on a clear day?; blue
+What do bees make?; honey
+How many legs does a spider have?; 8 | eight
+What is frozen water called?; ice
+Which planet do we live on?; Earth
+What is the largest ocean on Earth?; Pacific
+What is the opposite of big?; small | little | tiny
+Which season comes after winter?; spring
+What is 10 - 3?; 7 | seven
+Who wrote Romeo and Juliet?; Shakespeare
+Which gas do plants take in from the air?; carbon dioxide | CO2
+How many months are in a year?; 12 | twelve
+What is the capital of Italy?; Rome
+Which star gives us daylight?; sun
+What is the opposite of up?; down
+At how many degrees Celsius does water boil?; 100 | hundred"""
 
 
 def lesson_text() -> str:
@@ -36,6 +60,15 @@ def lesson_text() -> str:
         return str(import_string(settings.QUANT_TEXT_PROVIDER)())
     except ImportError:
         return ""
+
+
+def quiz_tasks() -> list[evals.Task]:
+    """Quiz questions from all over the lessons, from the provider that the settings name."""
+    try:
+        tasks = list(import_string(settings.QUANT_TASK_PROVIDER)())
+    except ImportError:
+        return []
+    return tasks[:: max(1, len(tasks) // QUIZ_QUESTIONS)][:QUIZ_QUESTIONS]
 
 
 class ExperimentForm(forms.Form):
@@ -52,6 +85,10 @@ class ExperimentForm(forms.Form):
     prompt_3 = forms.CharField(required=False, max_length=PROMPT_CHARACTERS)
     text = forms.ChoiceField(choices=((LESSONS, "The lessons"), (OWN, "My own text")))
     own_text = forms.CharField(required=False, max_length=TEXT_CHARACTERS)
+    tasks = forms.ChoiceField(
+        choices=((OWN, "My own questions"), (LESSONS, "The lessons’ quizzes"), (NONE, "None"))
+    )
+    own_tasks = forms.CharField(required=False, max_length=TEXT_CHARACTERS, strip=False)
     windows = forms.IntegerField(
         min_value=1,
         max_value=500,
@@ -71,6 +108,7 @@ class ExperimentForm(forms.Form):
         },
     )
     speed = forms.BooleanField(required=False)
+    pure = forms.BooleanField(required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -92,41 +130,91 @@ class ExperimentForm(forms.Form):
             raise forms.ValidationError(str(error)) from error
         return source
 
+    def clean_own_tasks(self) -> list[evals.Task]:
+        """The parsed tasks; in no need of being right where they are not asked for."""
+        if self.data.get("tasks") != OWN:
+            return []
+        try:
+            return evals.parse(self.cleaned_data["own_tasks"])
+        except evals.TaskError as error:
+            raise forms.ValidationError(str(error)) from error
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         has_none = "own_text" in cleaned and not cleaned["own_text"].strip()
         if cleaned.get("text") == OWN and has_none:
             self.add_error("own_text", "Paste the text to measure with, or choose the lessons.")
-        if cleaned.get("text") == LESSONS and not lesson_text():
-            self.add_error("text", "No lessons are loaded yet: choose your own text.")
+        if cleaned.get("text") == LESSONS:
+            cleaned["own_text"] = lesson_text()
+            if not cleaned["own_text"]:
+                self.add_error("text", "No lessons are loaded yet: choose your own text.")
+        if cleaned.get("tasks") == LESSONS:
+            cleaned["own_tasks"] = quiz_tasks()
+            if not cleaned["own_tasks"]:
+                self.add_error("tasks", "No quizzes are loaded yet: choose your own questions.")
         return cleaned
 
     def setup(self) -> dict[str, Any]:
         """What lab.create takes."""
         cleaned = self.cleaned_data
-        own = cleaned["text"] == OWN
         prompts = [cleaned[f"prompt_{number}"].strip() for number in (1, 2, 3)]
         return {
             "source": cleaned["source"],
             "types": [name for name in TYPES if name in cleaned["types"]],
             "prompts": [prompt for prompt in prompts if prompt],
-            "text_name": "your text" if own else "the lessons",
-            "text": cleaned["own_text"] if own else lesson_text(),
+            "text_name": YOUR_TEXT if cleaned["text"] == OWN else "the lessons",
+            "text": cleaned["own_text"],
             "windows": cleaned["windows"],
             "limit": cleaned["limit"] / 100,
             "speed": cleaned["speed"],
+            "pure": cleaned["pure"],
+            "tasks": cleaned["own_tasks"],
         }
 
 
 def defaults(query: dict[str, list[str]]) -> dict[str, Any]:
-    """What the form shows at first; `?source=…&types=Q8_0,Q4_K_M` in a lesson's link chooses."""
+    """What the form shows at first.
+
+    A lesson's link chooses with `?source=…&types=Q8_0,Q4_K_M`; `?again=12` takes it all from
+    experiment 12.
+    """
+    again = query.get("again", [""])[0]
+    before = Experiment.objects.filter(pk=again).first() if again.isdecimal() else None
     asked = [name for value in query.get("types", []) for name in value.split(",")]
-    return {
+    shown = {
         "source": query.get("source", [""])[0],
         "types": [name for name in asked if name in TYPES] or list(DEFAULT_TYPES),
-        "text": LESSONS if lesson_text() else OWN,
+        "text": LESSONS,
         "windows": 12,
         "limit": 90,
         "speed": True,
+        "tasks": OWN,
+        "own_tasks": QUESTIONS,
         **{f"prompt_{number}": prompt for number, prompt in enumerate(PROMPTS, start=1)},
     }
+    return shown | (_as_filled_in(before) if before else {})
+
+
+def _as_filled_in(before: Experiment) -> dict[str, Any]:
+    plan = before.plan
+    prompts = [*plan["prompts"], "", "", ""]
+    own = before.text_name == YOUR_TEXT
+    return {
+        "source": before.source,
+        "types": plan["types"][1:],
+        "windows": plan["windows"],
+        "limit": round(100 * before.limit),
+        "speed": before.steps.filter(key__startswith="speed:").exists(),
+        "pure": plan["pure"],
+        **({"text": OWN, "own_text": before.text} if own else {}),
+        **_tasks_as_filled_in(plan["tasks"]),
+        **{f"prompt_{number}": prompts[number - 1] for number in (1, 2, 3)},
+    }
+
+
+def _tasks_as_filled_in(tasks: list[evals.Task]) -> dict[str, Any]:
+    if not tasks:
+        return {"tasks": NONE}
+    if tasks == quiz_tasks():
+        return {"tasks": LESSONS}
+    return {"tasks": OWN, "own_tasks": evals.as_text(tasks)}

@@ -19,6 +19,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from quant import experiment as run
+from quant.evals import Task
 from quant.models import Experiment, State, Step
 from quant.sources import header, title
 
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 ENDED = (State.DONE, State.FAILED, State.CANCELLED)
 WINDOW = 512  # tokens, as llama.cpp's own tool has it
+CHARACTERS = 16  # in a token, at most: a longer text has more windows than are asked for
 NUDGE_AGAIN = timedelta(seconds=6)
 SILENT = timedelta(seconds=30)  # long after a worker must have noticed a stop
 PRESENT_KEY = "openbook:worker"
@@ -52,6 +54,8 @@ def create(
     windows: int,
     limit: float,
     speed: bool,
+    tasks: Sequence[Task] = (),
+    pure: bool = False,
 ) -> Experiment:
     """A new experiment with all its steps, told to the workers. Raises PlanError."""
     with transaction.atomic():
@@ -59,7 +63,7 @@ def create(
             title=title(source),
             source=source,
             text_name=text_name,
-            text=text,
+            text=text[: windows * WINDOW * CHARACTERS],
             limit=limit,
             queued=timezone.now(),
         )
@@ -73,6 +77,8 @@ def create(
                 out=str(folder(experiment)),
                 work=str(folder(experiment) / "work"),
                 windows=windows,
+                tasks=list(tasks),
+                pure=pure,
                 n_ctx=min(WINDOW, header(source).get("{arch}.context_length", WINDOW)),
             )
         except BaseException:

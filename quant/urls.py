@@ -10,6 +10,7 @@ urlpatterns = [
     path("lab/<int:pk>/progress", views.progress, name="lab-progress"),
     path("lab/<int:pk>/report", views.report, name="lab-report"),
     path("lab/<int:pk>/log", views.log, name="lab-log"),
+    path("lab/<int:pk>/tokens", views.tokens, name="lab-tokens"),
     path("lab/<int:pk>/stop", views.stop, name="lab-stop"),
     path("lab/<int:pk>/retry", views.retry, name="lab-retry"),
     path("lab/<int:pk>/delete", views.delete, name="lab-delete"),

@@ -9,10 +9,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from quant import lab, model_file, registry, sources
 from quant.experiment import PlanError
-from quant.forms import ExperimentForm, defaults, lesson_text
+from quant.forms import ExperimentForm, defaults
 from quant.models import Experiment
 from quant.progress import progress as progress_of
-from quant.report import Report, as_csv
+from quant.report import Report
 
 
 @never_cache
@@ -28,7 +28,6 @@ def index(request: HttpRequest) -> HttpResponse:
         form = ExperimentForm(initial=defaults(dict(request.GET.lists())))
     context = {
         "form": form,
-        "lessons_here": bool(lesson_text()),
         "experiments": Experiment.objects.defer("text")[:50],
         "trouble": lab.trouble(),
     }
@@ -102,9 +101,14 @@ def export_json(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
+def tokens(request: HttpRequest, pk: int) -> HttpResponse:
+    return JsonResponse(Report(_experiment(pk)).tokens)
+
+
+@require_safe
 def export_csv(request: HttpRequest, pk: int) -> HttpResponse:
     return HttpResponse(
-        as_csv(Report(_experiment(pk))),
+        Report(_experiment(pk)).as_csv(),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="experiment-{pk}.csv"'},
     )

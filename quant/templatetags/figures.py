@@ -96,3 +96,17 @@ def type_class(name: str) -> str:
     if name == "F32":
         return "bits-32"
     return f"bits-{math.floor(bits(name))}"
+
+
+@register.filter
+def percent(share: float) -> str:
+    """A chance as a reader wants it: 62%, 3.1%, under 0.1%"""
+    if share < 0.001:
+        return "under 0.1%"
+    return f"{100 * share:.0f}%" if share >= 0.1 else f"{100 * share:.1f}%"
+
+
+@register.filter
+def visible(token: str) -> str:
+    """A token's text without the space before it; white space alone as a sign."""
+    return token.strip() or token.replace("\n", "⏎").replace(" ", "␣") or "(part of a character)"

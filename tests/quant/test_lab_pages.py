@@ -33,6 +33,7 @@ def filled(**changes: object) -> dict[str, object]:
         "prompt_1": "Hello?",
         "text": "own",
         "own_text": TEXT,
+        "tasks": "none",
         "windows": "2",
         "limit": "90",
     } | changes
@@ -57,7 +58,21 @@ def test_a_link_from_a_lesson_chooses_source_and_types(client):
     assert 'value="Q6_K" checked' in page
     assert 'value="Q2_K" checked' in page
     assert 'value="Q8_0" checked' not in page
-    assert "nonsense" not in page
+    assert 'value="nonsense"' not in page
+
+
+def test_run_again_fills_the_form_as_it_was(client):
+    experiment = start(
+        client, types=["Q2_K"], windows="7", limit="80", tasks="own", own_tasks="What?; that"
+    )
+    page = client.get(f"/lab/?again={experiment.pk}").content.decode()
+    assert 'value="Q2_K" checked' in page
+    assert 'value="Q8_0" checked' not in page
+    assert ">Hello?</textarea>" in page
+    assert "Some words to measure with" in page
+    assert "What?; that" in page
+    assert 'name="windows" min="1" max="500" required value="7"' in page
+    assert client.get("/lab/?again=99").status_code == 200
 
 
 def test_starting_keeps_the_whole_setup_and_waits_for_redis(client):
@@ -81,6 +96,8 @@ def test_starting_keeps_the_whole_setup_and_waits_for_redis(client):
         ({"prompt_1": "x" * 100_000}, "at most 4000 characters"),
         ({"own_text": "  "}, "Paste the text"),
         ({"text": "lessons"}, "No lessons are loaded"),
+        ({"tasks": "own", "own_tasks": "What?\tthat\nWhat?"}, "Line 2: expected a question"),
+        ({"tasks": "lessons"}, "No quizzes are loaded"),
         ({"windows": "0"}, "at least one window"),
         ({"windows": "many"}, "whole number from 1 to 500"),
         ({"limit": "120"}, "can’t be over 100%"),
@@ -224,3 +241,4 @@ def test_exports_hold_what_is_known(client):
     assert [variant["type"] for variant in exported["variants"]] == ["F16", "Q8_0", "Q4_K_M"]
     lines = client.get(f"/lab/{experiment.pk}/experiment.csv").content.decode().splitlines()
     assert len(lines) == 4
+    assert lines[1].startswith("F16,")

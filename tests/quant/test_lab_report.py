@@ -1,12 +1,11 @@
-import csv
-import io
-
 import pytest
 
 from quant.chart import Point, chart
 from quant.intervals import mcnemar, wilson
-from quant.report import Row, as_csv, smallest_within, verdict
+from quant.rows import Row
 from quant.templatetags.figures import about, digits, duration, megabytes
+from quant.verdict import smallest_within, tasks_verdict
+from quant.verdict import text_verdict as verdict
 
 REFERENCE = {"type": "F16", "bytes": 328_000_000, "perplexity": 12.9}
 
@@ -124,14 +123,43 @@ def test_numbers_are_shown_as_they_are_read():
     ]
 
 
-def test_the_csv_has_a_line_for_each_variant():
-    class Report:
-        rows = [
-            Row(REFERENCE, REFERENCE),
-            Row({"type": "Q8_0", "mean_kl": 0.0074, "outputs": []}, REFERENCE),
+def with_answers(reference: str, variant: str) -> list[Row]:
+    """Rows whose answers are right ("1") or wrong ("0")."""
+
+    def tasks(pattern: str) -> list[dict[str, object]]:
+        return [
+            {"id": str(at), "right": sign == "1", "given": sign} for at, sign in enumerate(pattern)
         ]
 
-    lines = list(csv.DictReader(io.StringIO(as_csv(Report()))))  # type: ignore[arg-type]
-    assert [line["type"] for line in lines] == ["F16", "Q8_0"]
-    assert lines[1]["mean_kl"] == "0.0074"
-    assert lines[0]["mean_kl"] == ""
+    first = REFERENCE | {"tasks": tasks(reference)}
+    second = {"type": "Q4_K_M", "bytes": 125_000_000, "tasks": tasks(variant)}
+    return [Row(first, first), Row(second, first)]
+
+
+def test_lost_answers_that_could_be_chance_are_called_so():
+    said = tasks_verdict(with_answers("1" * 20, "1" * 17 + "000"), 0.9, chance=0)
+    assert said == (
+        "Q4_K_M keeps 17 of F16’s 20 right answers; the 3 it lost could be chance (p = 0.25)."
+    )
+
+
+def test_many_lost_answers_are_more_than_chance():
+    said = tasks_verdict(with_answers("1" * 20, "1" * 10 + "0" * 10), 0.9, chance=0)
+    assert "keeps 10 of F16’s 20" in said
+    assert "more than chance (p = 0.002)" in said
+
+
+def test_won_answers_count_against_lost_ones():
+    rows = with_answers("1" * 10 + "0" * 10, "1" * 5 + "0" * 5 + "1" * 5 + "0" * 5)
+    score = rows[1].score
+    assert score
+    assert (score.lost, score.won, score.p) == (5, 5, 1)
+    assert [flip.is_lost for flip in rows[1].flips({str(n): "?" for n in range(20)})] == (
+        [True] * 5 + [False] * 5
+    )
+
+
+def test_tasks_that_the_reference_only_guesses_tell_nothing():
+    said = tasks_verdict(with_answers("1" * 6 + "0" * 14, "1" * 6 + "0" * 14), 0.9, chance=0.25)
+    assert said == ("The tasks can’t tell: F16 itself gets 6 of 20 right, no better than guessing.")
+    assert tasks_verdict(rows(("Q8_0", 175, 0.95)), 0.9, 0) == ""
