@@ -9,7 +9,7 @@ from config.processes import redis_server
 from tests.browser.conftest import ROOT, Site, no_violations
 from tests.quant.conftest import write_tiny_model
 
-SECONDS = 60_000
+SECONDS = 180_000
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,10 @@ def test_from_the_first_click_to_the_verdict(lab: Site, page: Page):
     page.get_by_text("tiny-F32").click()
     page.get_by_label("Prompt 2").fill("")
     page.get_by_label("Prompt 3").fill("")
+    page.get_by_label("Questions and answers").fill("Which?; that\nWhat?; this")
     page.get_by_text("The text to measure with").click()
-    page.get_by_label("Windows").fill("3")
+    page.get_by_label("Measure the speed too").uncheck()
+    page.get_by_label("Windows").fill("2")
     page.get_by_role("button", name="Start the experiment").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("tiny, three ways")
     expect(page.locator(".verdict")).to_contain_text("F16", timeout=SECONDS)
@@ -51,6 +53,11 @@ def test_from_the_first_click_to_the_verdict(lab: Site, page: Page):
     expect(page.locator(".output")).to_have_count(3)
     expect(page.get_by_role("img", name="File size against mean KL divergence")).to_be_visible()
     no_violations(page)
-    figures = page.locator(".figures").inner_text()
+    answer = page.locator(".answer").nth(1)
+    answer.focus()
+    answer.press("ArrowRight")
+    expect(page.locator(".runners").nth(1)).to_contain_text("F16 here")
+    no_violations(page)
+    figures = page.locator(".figures").first.inner_text()
     page.reload()
-    assert page.locator(".figures").inner_text() == figures
+    assert page.locator(".figures").first.inner_text() == figures
