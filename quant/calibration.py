@@ -77,6 +77,10 @@ class Calibration(Mapping[str, Statistics]):
                 int(kept["tokens"]), *(kept[n] for n in ("mean_abs", "xtx", "sample"))
             )
 
+    def input_of(self, weight: str) -> str:
+        """The first of the matrices that read the same input."""
+        return self._inputs[weight]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._inputs)
 

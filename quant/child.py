@@ -73,8 +73,13 @@ def run(
 ) -> Any:
     """Call "module:function" in a child. Raises ChildFailed or Cancelled."""
     request = {"function": function, "arguments": arguments, "parent": os.getpid()}
-    # ggml would start a debugger to print where it failed.
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "GGML_NO_BACKTRACE": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "GGML_NO_BACKTRACE": "1",  # ggml would start a debugger to print where it failed
+        # numpy's threads wait for each other in a busy loop: beside other work, twenty times slower
+        "OPENBLAS_NUM_THREADS": "1",
+    }
     with (
         nullcontext(log) if (log := _log.get()) else tempfile.TemporaryFile() as errors,
         subprocess.Popen(
@@ -157,8 +162,6 @@ def main() -> None:
         answers.write(json.dumps(message) + "\n")
         answers.flush()
 
-    if "n_threads" in request["arguments"]:  # numpy's as well, before it is loaded
-        os.environ["OPENBLAS_NUM_THREADS"] = str(request["arguments"]["n_threads"])
     module, name = request["function"].split(":")
     try:
         call = getattr(importlib.import_module(module), name)

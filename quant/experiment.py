@@ -18,7 +18,7 @@ Plan(**json.loads(json.dumps(asdict(plan)))) == plan.
 
 What each step's result holds (the worker need not look inside):
 
-    inputs:F16    {"text", "windows", "n_ctx"}       (only if a method goes by them)
+    inputs        {"text", "windows", "n_ctx"}              (only if a method goes by them)
     quantize:T    {"file", "bytes", "bits_per_weight", "seconds", "tensors": {type: count},
                    "fallbacks": {"Q4_K -> Q5_0": count}}        (T = F16: the reference)
     measure:T     {"perplexity", "perplexity_error", "mean_kl", "mean_kl_error", "median_kl",
@@ -70,7 +70,7 @@ class Step:
 
     @property
     def type(self) -> str:
-        return self.key.split(":")[1]
+        return self.key.partition(":")[2]
 
 
 def steps(plan: Plan) -> list[Step]:
@@ -78,7 +78,7 @@ def steps(plan: Plan) -> list[Step]:
     result = []
     if variants.need_inputs(plan.types):
         title = "Gather the inputs of every matrix"
-        result.append(Step(f"inputs:{REFERENCE}", title, "windows"))
+        result.append(Step("inputs", title, "windows"))
     for kind in plan.types:
         title = f"Quantize to {kind}" if kind != REFERENCE else "Prepare the 16-bit reference"
         result.append(Step(f"quantize:{kind}", title, "tensors"))
@@ -275,7 +275,7 @@ def report(plan: Plan, results: Results) -> dict[str, Any]:
         else text | {"n_ctx": plan.n_ctx, "windows": measured.get("windows")},
         "variants": [_variant_report(plan, kind, results) for kind in plan.types],
     }
-    if inputs := results.get(f"inputs:{REFERENCE}"):
+    if inputs := results.get("inputs"):
         answer["calibration"] = inputs
     return answer | ({"warning": plan.warning} if plan.warning else {})
 

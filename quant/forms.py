@@ -1,12 +1,14 @@
 """What may be asked of the lab, with a clear word for everything that may not."""
 
+from pathlib import Path
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from quant import evals, gguf_file, registry
+from quant import evals, gguf_file, registry, variants
+from quant.calibration import DEFAULT_TEXT
 from quant.models import Experiment
 from quant.sources import header, sources
 
@@ -28,6 +30,7 @@ TYPES = {  # bits per weight inside a block (ggml-common.h)
     "Q3_K_M": "3.4 bits, some tensors more",
     "Q2_K": "2.6 bits, some tensors more",
 }
+METHODS = {f"{method}-Q4_1": hint for method, hint in variants.METHODS.items()}
 DEFAULT_TYPES = ("Q8_0", "Q4_K_M")
 YOUR_TEXT = "your text"
 LESSONS, OWN, NONE = "lessons", "own", "none"
@@ -52,6 +55,7 @@ What is the capital of Italy?; Rome
 Which star gives us daylight?; sun
 What is the opposite of up?; down
 At how many degrees Celsius does water boil?; 100 | hundred"""
+OURS = "ours"
 
 
 def lesson_text() -> str:
@@ -74,7 +78,7 @@ def quiz_tasks() -> list[evals.Task]:
 class ExperimentForm(forms.Form):
     source = forms.ChoiceField()
     types = forms.MultipleChoiceField(
-        choices=tuple(TYPES.items()),
+        choices=tuple((TYPES | METHODS).items()),
         error_messages={
             "required": "Choose at least one type to compare with F16.",
             "invalid_choice": "%(value)s is not one of the types offered here.",
@@ -89,6 +93,10 @@ class ExperimentForm(forms.Form):
         choices=((OWN, "My own questions"), (LESSONS, "The lessons’ quizzes"), (NONE, "None"))
     )
     own_tasks = forms.CharField(required=False, max_length=TEXT_CHARACTERS, strip=False)
+    sample = forms.ChoiceField(
+        required=False, choices=((OURS, "A text of ours"), (OWN, "My own text"))
+    )
+    own_sample = forms.CharField(required=False, max_length=TEXT_CHARACTERS)
     windows = forms.IntegerField(
         min_value=1,
         max_value=500,
@@ -109,6 +117,18 @@ class ExperimentForm(forms.Form):
     )
     speed = forms.BooleanField(required=False)
     pure = forms.BooleanField(required=False)
+
+    @property
+    def plain_types(self) -> list[tuple[str, str]]:
+        return list(TYPES.items())
+
+    @property
+    def methods(self) -> list[tuple[str, str]]:
+        return list(METHODS.items())
+
+    @property
+    def has_methods(self) -> bool:
+        return any(name in METHODS for name in self["types"].value() or ())
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -152,6 +172,8 @@ class ExperimentForm(forms.Form):
             cleaned["own_tasks"] = quiz_tasks()
             if not cleaned["own_tasks"]:
                 self.add_error("tasks", "No quizzes are loaded yet: choose your own questions.")
+        if cleaned.get("sample") == OWN and not cleaned.get("own_sample", "").strip():
+            self.add_error("own_sample", "Paste the methods’ sample text, or choose ours.")
         return cleaned
 
     def setup(self) -> dict[str, Any]:
@@ -160,10 +182,11 @@ class ExperimentForm(forms.Form):
         prompts = [cleaned[f"prompt_{number}"].strip() for number in (1, 2, 3)]
         return {
             "source": cleaned["source"],
-            "types": [name for name in TYPES if name in cleaned["types"]],
+            "types": [name for name in TYPES | METHODS if name in cleaned["types"]],
             "prompts": [prompt for prompt in prompts if prompt],
             "text_name": YOUR_TEXT if cleaned["text"] == OWN else "the lessons",
             "text": cleaned["own_text"],
+            "sample": cleaned["own_sample"] if cleaned["sample"] == OWN else "",
             "windows": cleaned["windows"],
             "limit": cleaned["limit"] / 100,
             "speed": cleaned["speed"],
@@ -183,8 +206,9 @@ def defaults(query: dict[str, list[str]]) -> dict[str, Any]:
     asked = [name for value in query.get("types", []) for name in value.split(",")]
     shown = {
         "source": query.get("source", [""])[0],
-        "types": [name for name in asked if name in TYPES] or list(DEFAULT_TYPES),
+        "types": [name for name in asked if name in TYPES | METHODS] or list(DEFAULT_TYPES),
         "text": LESSONS,
+        "sample": OURS,
         "windows": 12,
         "limit": 90,
         "speed": True,
@@ -207,9 +231,17 @@ def _as_filled_in(before: Experiment) -> dict[str, Any]:
         "speed": before.steps.filter(key__startswith="speed:").exists(),
         "pure": plan["pure"],
         **({"text": OWN, "own_text": before.text} if own else {}),
+        **_sample_as_filled_in(plan.get("calibration", "")),
         **_tasks_as_filled_in(plan["tasks"]),
         **{f"prompt_{number}": prompts[number - 1] for number in (1, 2, 3)},
     }
+
+
+def _sample_as_filled_in(path: str) -> dict[str, Any]:
+    sample = Path(path)
+    if sample == DEFAULT_TEXT or not sample.is_file():
+        return {"sample": OURS}
+    return {"sample": OWN, "own_sample": sample.read_text(encoding="utf-8")}
 
 
 def _tasks_as_filled_in(tasks: list[evals.Task]) -> dict[str, Any]:

@@ -51,13 +51,17 @@ def create(
     prompts: Sequence[str],
     text_name: str,
     text: str,
+    sample: str = "",
     windows: int,
     limit: float,
     speed: bool,
     tasks: Sequence[Task] = (),
     pure: bool = False,
 ) -> Experiment:
-    """A new experiment with all its steps, told to the workers. Raises PlanError."""
+    """A new experiment with all its steps, told to the workers. Raises PlanError.
+
+    sample: the text that methods gather inputs from; ours if empty.
+    """
     with transaction.atomic():
         experiment = Experiment.objects.create(
             title=title(source),
@@ -68,12 +72,16 @@ def create(
             queued=timezone.now(),
         )
         text_file = _write_text(experiment)
+        sample_file = folder(experiment) / "sample.txt"
+        if sample:
+            sample_file.write_text(sample, encoding="utf-8")
         try:
             plan = run.make_plan(
                 source,
                 types,
                 prompts=prompts,
                 text_file=str(text_file),
+                calibration=str(sample_file) if sample else None,
                 out=str(folder(experiment)),
                 work=str(folder(experiment) / "work"),
                 windows=windows,

@@ -138,8 +138,9 @@ class Report:
         ]
 
     @property
-    def files(self) -> list[Path]:
-        return [Path(row.figures["file"]) for row in self.rows if "file" in row.figures]
+    def files(self) -> dict[str, Path]:
+        """The variants' files by their types."""
+        return {row.type: Path(row.figures["file"]) for row in self.rows if "file" in row.figures}
 
     @property
     def data(self) -> dict[str, Any]:

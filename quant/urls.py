@@ -5,6 +5,7 @@ from quant.planner import views as planner_views
 
 urlpatterns = [
     path("lab/", views.index, name="lab"),
+    path("lab/layer/", views.layer, name="lab-layer"),
     path("lab/models/<str:name>/", views.stored_model, name="lab-model"),
     path("lab/<int:pk>/", views.experiment, name="lab-experiment"),
     path("lab/<int:pk>/progress", views.progress, name="lab-progress"),

@@ -24,12 +24,12 @@ BLOCK_TYPES = ("Q4_1", "Q4_0")
 IMATRIX = "IMATRIX"
 METHODS = {
     "RTN": "round to nearest",
+    IMATRIX: "llama.cpp’s own, with an importance matrix",
     "WEIGHTED": "grids weighted by importance",
-    IMATRIX: "llama.cpp's own quantizer with an importance matrix",
-    "AWQ": "AWQ: weights of strong inputs scaled up",
-    "GPTQ": "GPTQ: rounding errors passed on",
-    "ROT-RTN": "rotated, then rounded to nearest",
-    "ROT-GPTQ": "rotated, then GPTQ",
+    "AWQ": "strong inputs’ weights scaled up",
+    "GPTQ": "rounding errors passed on",
+    "ROT-RTN": "turned, then round to nearest",
+    "ROT-GPTQ": "turned, then GPTQ",
 }
 
 

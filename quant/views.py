@@ -10,6 +10,9 @@ from django.views.decorators.http import require_POST, require_safe
 from quant import lab, model_file, registry, sources
 from quant.experiment import PlanError
 from quant.forms import ExperimentForm, defaults
+from quant.layer import GROUPS, LayerError, examine
+from quant.layer_figures import Figures
+from quant.layer_form import LayerForm
 from quant.models import Experiment
 from quant.progress import progress as progress_of
 from quant.report import Report
@@ -32,6 +35,20 @@ def index(request: HttpRequest) -> HttpResponse:
         "trouble": lab.trouble(),
     }
     return render(request, "quant/lab.html", context, status=400 if form.errors else 200)
+
+
+@require_safe
+def layer(request: HttpRequest) -> HttpResponse:
+    """One matrix, rounded by each method."""
+    form = LayerForm(request.GET)
+    context: dict[str, object] = {"form": form, "sizes": GROUPS}
+    if form.is_valid() and form.sources:
+        try:
+            figures = Figures(examine(form.choice), form.cleaned_data["method"])
+            context |= {"figures": figures, "look": figures.look}
+        except LayerError as error:
+            form.add_error(None, str(error))
+    return render(request, "quant/layer.html", context, status=400 if form.errors else 200)
 
 
 def _experiment(pk: int) -> Experiment:
@@ -140,20 +157,22 @@ def stored_model(request: HttpRequest, name: str) -> HttpResponse:
     return _model(request, path, context)
 
 
-def _variant(pk: int, name: str) -> tuple[Experiment, Path]:
+def _variant(pk: int, name: str) -> tuple[Experiment, Path, str]:
+    """The experiment, the variant's file and its type."""
     found = _experiment(pk)
-    path = next((path for path in Report(found).files if path.name == name), None)
+    files = {path.name: (path, kind) for kind, path in Report(found).files.items()}
+    path, kind = files.get(name, (None, ""))
     if path is None or not path.is_file():
         raise Http404(f"experiment {pk} has no file {name}")
-    return found, path
+    return found, path, kind
 
 
 @require_safe
 def variant_model(request: HttpRequest, pk: int, name: str) -> HttpResponse:
-    found, path = _variant(pk, name)
+    found, path, kind = _variant(pk, name)
     context: dict[str, object] = {
         "experiment": found,
-        "title": f"{found.title}, {path.stem.rpartition('-')[2]}",
+        "title": f"{found.title}, {kind}",
         "download": request.path.removesuffix("/"),
     }
     return _model(request, path, context)
@@ -161,7 +180,7 @@ def variant_model(request: HttpRequest, pk: int, name: str) -> HttpResponse:
 
 @require_safe
 def download(request: HttpRequest, pk: int, name: str) -> StreamingHttpResponse:
-    _, path = _variant(pk, name)
+    _, path, _ = _variant(pk, name)
     return StreamingHttpResponse(
         _pieces(path),
         content_type="application/octet-stream",

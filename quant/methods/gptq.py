@@ -19,13 +19,36 @@ H = [[1.0, 0.9], [0.9, 1.0]], H^-1 = [[5.26, -4.74], [-4.74, 5.26]]:
     output for inputs 1, 1:  4, was 3.7; round to nearest gives 3
 """
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from quant.methods.grid import Array, Grid, Quantized, nearest
 from quant.methods.round_to_nearest import fit
 
 DAMPING = 0.01
 BLOCK = 128
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What GPTQ goes by; the same for all matrices that read the same input."""
+
+    order: NDArray[np.intp]  # (columns,) the column rounded first, second, ...
+    factor: Array  # (columns, columns), in that order
+
+
+def prepare(xtx: Array, damping: float = DAMPING, *, strongest_first: bool = True) -> Prepared:
+    """xtx (columns, columns): X^T X or any multiple of it.
+
+    strongest_first (act-order): columns with the strongest inputs are rounded while there are most
+    others left to make up for them.
+    """
+    order = np.arange(len(xtx))
+    if strongest_first:
+        order = np.argsort(-np.diag(xtx), kind="stable")
+    return Prepared(order, inverse_factor(xtx[np.ix_(order, order)], damping))
 
 
 def inverse_factor(xtx: Array, damping: float = DAMPING) -> Array:
@@ -42,27 +65,22 @@ def inverse_factor(xtx: Array, damping: float = DAMPING) -> Array:
 
 def gptq(
     weights: Array,
-    xtx: Array,
+    prepared: Prepared,
     grid: Grid,
     *,
-    damping: float = DAMPING,
     block: int = BLOCK,
-    strongest_first: bool = True,
     grids: tuple[Array, Array] | None = None,
 ) -> Quantized:
-    """weights (rows, columns), xtx (columns, columns), any multiple of X^T X.
+    """weights (rows, columns).
 
-    strongest_first (act-order): columns with the strongest inputs are rounded while there are most
-    others left to make up for them. The groups' grids are laid beforehand, from the weights as
-    they were (static groups), so that neighbours in the file still share a scale.
+    grids: scale and offset of each group; round to nearest's if none are given. They are laid
+    beforehand, for the weights as they were, so that neighbours in the file share a scale whatever
+    the order (static groups).
     block: columns whose errors are passed on to the rest in one go; only the speed depends on it.
     """
     rows, columns = weights.shape
     scale, offset = grids if grids is not None else fit(grid.split(weights), grid)
-    order = np.arange(columns)
-    if strongest_first:
-        order = np.argsort(-np.diag(xtx), kind="stable")
-    factor = inverse_factor(xtx[np.ix_(order, order)], damping)
+    order, factor = prepared.order, prepared.factor
     # Transposed, so that a column of weights lies in one piece of memory.
     left = weights.T[order].astype(np.float64)
     codes = np.empty((columns, rows), np.uint8)

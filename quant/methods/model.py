@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from quant.child import ChildProgress
 from quant.methods import rotation
 from quant.methods.awq import awq
 from quant.methods.blocks import GRIDS, pack
-from quant.methods.gptq import gptq
+from quant.methods.gptq import gptq, prepare
 from quant.methods.grid import Array, Quantized
 from quant.methods.round_to_nearest import round_to_nearest
 from quant.methods.weighted import weighted
@@ -35,6 +35,8 @@ from quant.variants import Recipe
 
 TABLES = GGMLQuantizationType.Q8_0  # the type of token embeddings and output head
 Made = dict[str, NDArray[Any]]  # rows of bytes (uint8) or FP32, as they go into the file
+Input = tuple[Array, Array]  # mean |x| (columns,) and X^T X (columns, columns)
+NOTHING: Input = (np.empty(0), np.empty((0, 0)))  # where the method looks at the weights only
 VERSION = 1  # of what a kept block holds
 
 
@@ -98,21 +100,31 @@ class _Model:
         """A block's tensors as they go into the file: rows of bytes, or FP32."""
         full = {part.removesuffix(".weight"): f"{name}.{part}" for part in self.blocks[name]}
         tensors: dict[str, Array] = {short: self.tensors[each] for short, each in full.items()}
-        matrices = [short for short, values in tensors.items() if values.ndim == 2]
-        means: dict[str, Array] = {}
-        sums: dict[str, Array] = {}
-        if self.calibration:
-            for short in matrices:
-                statistics = self.calibration[full[short]]
-                means[short], sums[short] = statistics.mean_abs, statistics.xtx
+        inputs: dict[str, Input] = {}
+        known: dict[str, Input] = {}
+        for short in (short for short, values in tensors.items() if values.ndim == 2):
+            if not self.calibration:
+                inputs[short] = NOTHING
+                continue
+            first = self.calibration.input_of(full[short])
+            if first not in known:
+                known[first] = self._input(first, tensors.get(READS.get(short, "")))
+            inputs[short] = known[first]
         if self.recipe.rotates:
-            for short in sums.keys() & READS.keys():
-                sums[short] = rotation.rotated_sums(sums[short], tensors[READS[short]], self.q)
             tensors = rotation.rotated_block(tensors, self.q)
         tensors = {short: values.astype(np.float32) for short, values in tensors.items()}
-        tensors, rounded = _round(self.recipe, tensors, matrices, sums, means)
+        tensors, rounded = _round(self.recipe, tensors, inputs)
         made: Made = {full[short]: values for short, values in tensors.items()}
         return made | {full[short]: pack(e, self.recipe.type) for short, e in rounded.items()}
+
+    def _input(self, weight: str, norm: Array | None) -> Input:
+        """Mean |x| and X^T X of what a matrix reads; `norm` is the scale of the norm before it."""
+        assert self.calibration
+        statistics = self.calibration[weight]
+        xtx: Array = statistics.xtx
+        if self.recipe.rotates and norm is not None:
+            xtx = rotation.rotated_sums(xtx, norm, self.q)
+        return statistics.mean_abs, xtx
 
     def outside(self) -> Made:
         """What belongs to no block: embeddings, the last norm, the head."""
@@ -132,26 +144,24 @@ class _Model:
 
 
 def _round(
-    recipe: Recipe,
-    tensors: dict[str, Array],
-    matrices: list[str],
-    sums: Mapping[str, Array],
-    means: Mapping[str, Array],
+    recipe: Recipe, tensors: dict[str, Array], inputs: dict[str, Input]
 ) -> tuple[dict[str, Array], dict[str, Quantized]]:
     """The block's tensors, changed where the method folds, and its rounded matrices."""
     grid = GRIDS[recipe.type]
-    match recipe.method.removeprefix("ROT-"):
-        case "RTN":
-            rounded = {name: round_to_nearest(tensors[name], grid) for name in matrices}
-        case "WEIGHTED":
-            rounded = {
-                name: weighted(tensors[name], np.diag(sums[name]), grid) for name in matrices
-            }
-        case "GPTQ":
-            rounded = {name: gptq(tensors[name], sums[name], grid) for name in matrices}
-        case "AWQ":
-            return awq(tensors, {name: (means[name], sums[name]) for name in matrices}, grid)
-    return tensors, rounded
+    method = recipe.method.removeprefix("ROT-")
+    if method == "AWQ":
+        return awq(tensors, inputs, grid)
+    if method == "GPTQ":
+        distinct = {id(xtx): xtx for _, xtx in inputs.values()}
+        prepared = {key: prepare(xtx) for key, xtx in distinct.items()}
+        return tensors, {
+            name: gptq(tensors[name], prepared[id(xtx)], grid) for name, (_, xtx) in inputs.items()
+        }
+    if method == "WEIGHTED":
+        return tensors, {
+            name: weighted(tensors[name], np.diag(xtx), grid) for name, (_, xtx) in inputs.items()
+        }
+    return tensors, {name: round_to_nearest(tensors[name], grid) for name in inputs}
 
 
 def _keep(folder: Path, tensors: Made) -> None:

@@ -110,3 +110,18 @@ def percent(share: float) -> str:
 def visible(token: str) -> str:
     """A token's text without the space before it; white space alone as a sign."""
     return token.strip() or token.replace("\n", "⏎").replace(" ", "␣") or "(part of a character)"
+
+
+@register.filter
+def share(value: float | None) -> str:
+    """0.0123 as 1.2%: two digits that count."""
+    if value in (None, ""):
+        return NOT_YET
+    return f"{100 * value:.0f}%" if value >= 0.1 else f"{100 * value:.2g}%"
+
+
+@register.filter
+def signed(value: float) -> str:
+    """Four decimals with a minus sign of full width: −0.0222."""
+    text = f"{abs(value):.4f}"
+    return f"−{text}" if value < 0 and float(text) else text

@@ -77,7 +77,7 @@ def test_a_run_reports_what_was_really_done(source, folder):
 def test_methods_are_variants_like_any_other(source, folder):
     types = ["RTN-Q4_1", "IMATRIX-Q4_1", "gptq-q4_1", "Q4_1"]
     plan = planned(source, folder, types=types, prompts=[])
-    assert steps(plan)[0].key == "inputs:F16"
+    assert steps(plan)[0].key == "inputs"
     report = experiment.report(plan, run(plan))
     _, rtn, imatrix, gptq, stock = report["variants"]
     assert gptq["file"] == str(folder / "o" / "tiny-GPTQ-Q4_1.gguf")

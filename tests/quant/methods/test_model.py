@@ -11,7 +11,7 @@ from quant import gguf_file, llama
 from quant.calibration import Calibration, gather
 from quant.methods import model as whole
 from quant.methods.blocks import GRIDS
-from quant.methods.gptq import gptq
+from quant.methods.gptq import gptq, prepare
 from quant.methods.model import write_model
 from quant.methods.rotation import random_orthogonal
 from quant.methods.round_to_nearest import round_to_nearest
@@ -83,7 +83,7 @@ def test_the_blocks_hold_exactly_the_codes_chosen(tiny: Path, folder: Path, tmp_
     source, calibration = Tensors(gguf_file.read(tiny)), Calibration.open(folder)
     for name in ("blk.0.attn_k.weight", "blk.1.ffn_down.weight"):
         w = source[name].astype(np.float32)
-        chosen = gptq(w, calibration[name].xtx, GRIDS["Q4_1"])
+        chosen = gptq(w, prepare(calibration[name].xtx), GRIDS["Q4_1"])
         assert np.array_equal(weights_in(file, name), chosen.weights().astype(np.float32))
 
 
