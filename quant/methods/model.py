@@ -29,7 +29,7 @@ from quant.methods.blocks import GRIDS, pack
 from quant.methods.gptq import gptq, prepare
 from quant.methods.grid import Array, Quantized
 from quant.methods.round_to_nearest import round_to_nearest
-from quant.methods.weighted import weighted
+from quant.methods.weighted import fit_weighted, weighted
 from quant.rotate import READS, Tensors
 from quant.variants import Recipe
 
@@ -155,7 +155,14 @@ def _round(
         distinct = {id(xtx): xtx for _, xtx in inputs.values()}
         prepared = {key: prepare(xtx) for key, xtx in distinct.items()}
         return tensors, {
-            name: gptq(tensors[name], prepared[id(xtx)], grid) for name, (_, xtx) in inputs.items()
+            name: gptq(
+                tensors[name],
+                prepared[id(xtx)],
+                grid,
+                # Finer where inputs are strong: by far better than round to nearest's own grids.
+                grids=fit_weighted(grid.split(tensors[name]), grid.split(np.diag(xtx)), grid),
+            )
+            for name, (_, xtx) in inputs.items()
         }
     if method == "WEIGHTED":
         return tensors, {

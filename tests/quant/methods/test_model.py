@@ -15,6 +15,7 @@ from quant.methods.gptq import gptq, prepare
 from quant.methods.model import write_model
 from quant.methods.rotation import random_orthogonal
 from quant.methods.round_to_nearest import round_to_nearest
+from quant.methods.weighted import fit_weighted
 from quant.rotate import Tensors
 from quant.variants import METHODS, NAMES, MethodError, Recipe, check
 from tests.quant.conftest import LAYERS, write_tiny_model
@@ -83,7 +84,9 @@ def test_the_blocks_hold_exactly_the_codes_chosen(tiny: Path, folder: Path, tmp_
     source, calibration = Tensors(gguf_file.read(tiny)), Calibration.open(folder)
     for name in ("blk.0.attn_k.weight", "blk.1.ffn_down.weight"):
         w = source[name].astype(np.float32)
-        chosen = gptq(w, prepare(calibration[name].xtx), GRIDS["Q4_1"])
+        xtx, grid = calibration[name].xtx, GRIDS["Q4_1"]
+        grids = fit_weighted(grid.split(w), grid.split(np.diag(xtx)), grid)
+        chosen = gptq(w, prepare(xtx), grid, grids=grids)
         assert np.array_equal(weights_in(file, name), chosen.weights().astype(np.float32))
 
 
