@@ -57,7 +57,7 @@ def write_model(
     folder = Path(parts)
     made_from = [VERSION, source, Path(source).stat().st_mtime_ns, method, type_name, calibration]
     _begin(folder, json.dumps(made_from))
-    model = _Model(file, recipe, Calibration.open(Path(calibration)) if calibration else None)
+    model = Rounding(file, recipe, Calibration.open(Path(calibration)) if calibration else None)
     todo: dict[str, Callable[[], Made]] = {"outside": model.outside}
     todo |= {block: partial(model.block, block) for block in model.blocks}
     done = 0
@@ -80,13 +80,14 @@ def _begin(folder: Path, made_from: str) -> None:
         note.write_text(made_from)
 
 
-class _Model:
-    """The source's tensors, rounded when asked for."""
+class Rounding:
+    """The source's tensors, rounded by a recipe when asked for."""
 
     def __init__(
         self, file: gguf_file.GgufFile, recipe: Recipe, calibration: Calibration | None
     ) -> None:
-        self.file, self.recipe, self.calibration = file, recipe, calibration
+        self.file, self.recipe = file, recipe
+        self.calibration = calibration if recipe.needs_inputs else None
         self.tensors = Tensors(file)
         self.blocks: dict[str, list[str]] = {}  # "blk.3": ["attn_q.weight", ...]
         for name in self.tensors.by_name:
@@ -181,7 +182,7 @@ def _keep(folder: Path, tensors: Made) -> None:
     part.rename(folder)
 
 
-def _write(model: _Model, parts: Path, target: Path) -> None:
+def _write(model: Rounding, parts: Path, target: Path) -> None:
     """Put the finished tensors together in the source's order; they stay on disk until written."""
     recipe = model.recipe
     writer = GGUFWriter(target, model.file.architecture)

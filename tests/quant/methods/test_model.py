@@ -132,9 +132,9 @@ def test_work_that_was_stopped_goes_on_at_the_next_block(
         pass
 
     rounded: list[str] = []
-    plain = whole._Model.block
+    plain = whole.Rounding.block
     monkeypatch.setattr(
-        whole._Model, "block", lambda self, name: rounded.append(name) or plain(self, name)
+        whole.Rounding, "block", lambda self, name: rounded.append(name) or plain(self, name)
     )
 
     def stop(done: int, total: int, detail: str) -> None:
