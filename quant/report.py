@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from quant import experiment as run
+from quant.calibration import DEFAULT_TEXT
 from quant.chart import Chart, Point, chart
 from quant.evals import chance
 from quant.lab import plan_of
@@ -52,6 +53,13 @@ class Report:
     def seconds(self) -> float:
         """Of work; waiting is not counted."""
         return sum(step.seconds or 0.0 for step in self._steps)
+
+    @property
+    def sample_name(self) -> str:
+        """Whose text the methods gathered inputs from; empty if none did."""
+        if not any(step.kind == "inputs" for step in self._steps):
+            return ""
+        return "ours" if Path(self.plan.calibration) == DEFAULT_TEXT else "your own"
 
     @property
     def has_speed(self) -> bool:

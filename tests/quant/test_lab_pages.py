@@ -53,6 +53,26 @@ def test_the_form_shows_models_types_and_prompts(client):
     assert "why the sky is blue" in page
 
 
+def test_methods_can_be_chosen_with_a_sample_text_of_ones_own(client):
+    page = client.get("/lab/?types=GPTQ-Q4_1").content.decode()
+    assert 'value="GPTQ-Q4_1" checked' in page
+    assert 'class="methods" open' in page
+    changes = {"types": ["GPTQ-Q4_1"], "sample": "own"}
+    answer = client.post("/lab/", filled(**changes))
+    assert answer.status_code == 400
+    assert "Paste the methods’ sample text" in answer.content.decode()
+    answer = client.post("/lab/", filled(**changes, own_sample=TEXT))
+    assert "they look better than they are" in answer.content.decode()
+    experiment = start(client, **changes, own_sample=TEXT + "Another end.")
+    assert experiment.steps.first().key == "inputs"
+    sample = Path(experiment.plan["calibration"])
+    assert sample.read_text().endswith("Another end.")
+    shown = client.get(f"/lab/{experiment.pk}/").content.decode()
+    assert "sample text: your own" in shown
+    again = client.get(f"/lab/?again={experiment.pk}").content.decode()
+    assert "Another end." in again
+
+
 def test_a_link_from_a_lesson_chooses_source_and_types(client):
     page = client.get("/lab/?source=tiny-F32.gguf&types=Q6_K,Q2_K,nonsense").content.decode()
     assert 'value="Q6_K" checked' in page
