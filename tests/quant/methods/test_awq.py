@@ -41,6 +41,13 @@ def a_block(columns=64, hidden=96):
     return block, {name: (np.abs(x).mean(0), x.T @ x) for name, x in read.items()}
 
 
+def test_the_example_of_the_docstring_comes_out_as_written():
+    w, x, scales = np.array([1.4, 3.0]), np.array([10.0, 1.0]), np.array([2.0, 1.0])
+    assert x @ w == 17
+    assert x @ np.rint(w) == 13
+    assert (x / scales) @ np.rint(w * scales) == 18
+
+
 def test_the_output_error_from_sums_is_that_of_the_outputs():
     x, change = inputs(), weights()
     assert output_error(change, x.T @ x) == pytest.approx(samples.output_error(change, x))
