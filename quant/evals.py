@@ -13,7 +13,6 @@ quant/ask.py puts them to a model.
 from __future__ import annotations
 
 import csv
-import io
 import json
 import re
 from collections.abc import Sequence
@@ -34,7 +33,7 @@ def parse(text: str) -> list[Task]:
     Several right answers are parted by "|". Empty lines are left out.
     """
     tasks = []
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
         if not line.strip():
             continue
         try:
@@ -62,7 +61,10 @@ def as_text(tasks: Sequence[Task]) -> str:
 
 def _from_row(line: str) -> Task:
     delimiter = "\t" if "\t" in line else ";"
-    cells = next(csv.reader(io.StringIO(line), delimiter=delimiter))
+    try:
+        cells = next(csv.reader([line], delimiter=delimiter))
+    except csv.Error as error:
+        raise TaskError(f"not a table row: {error}.") from None
     cells = [cell.strip() for cell in cells if cell.strip()]
     if len(cells) != 2:
         raise TaskError("expected a question, a tab (or semicolon) and the right answer.")
