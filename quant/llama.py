@@ -412,6 +412,13 @@ class Context(_Owner):
             raise LlamaError(f"the last batch gave no embedding for sequence {seq}")
         return np.ctypeslib.as_array(row, (self.model.n_embd,)).copy()
 
+    def token_embedding(self, index: int) -> NDArray[np.float32]:
+        """(n_embd,) of the last batch's token `index`, with pooling "none": a copy."""
+        row = lib.llama_get_embeddings_ith(self._ctx, index)
+        if not row:
+            raise LlamaError(f"token {index} of the last batch has no embedding")
+        return np.ctypeslib.as_array(row, (self.model.n_embd,)).copy()
+
     def clear(self) -> None:
         """Forget every sequence."""
         if self._memory:

@@ -7,6 +7,7 @@ word for word, introduced by a few fixed phrases that are true whatever is quote
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +16,24 @@ from tutor import gate, intents, quizhelp, text, verdict
 from tutor.index import LessonIndex, Quotable
 from tutor.ranking import Asked, Ranking, rank
 
-Embed = Callable[[Sequence[str]], NDArray[np.float32]]
+
+class Reader(Protocol):
+    """The embedder, in this process or behind the engine."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(n, 384), each row of length 1."""
+
+    def match(self, question: str, passages: Sequence[str]) -> NDArray[np.float64]:
+        """(n, 2): as matching.Matcher.match."""
 
 
-class NoEmbedding(Exception):
-    """Raised by an Embed that can't: the answer then rests on words alone."""
+class NoReader(Exception):
+    """Raised by a Reader that can't: the answer then rests on words alone."""
 
 
 NEAR = 0.2  # a further quote must score within this of the best
 QUOTES = 3
+SURE = 0.7  # how likely another lesson must cover a question to be named
 SHORT = 9  # words; shorter passages rarely say enough alone
 REQUIRED = ("The premise", verdict.DOES_WELL, verdict.CANNOT, "Practice this safely")
 _LEANS = re.compile(
@@ -92,10 +102,10 @@ def answer(
     index: LessonIndex,
     quiz: Sequence[quizhelp.Question] = (),
     others: Callable[[], Sequence[LessonIndex]] = tuple,
-    embed: Embed | None = None,
+    reader: Reader | None = None,
     previous: str = "",
 ) -> Answer:
-    """embed: None without the model. others: all lessons, asked for only where this one has no
+    """reader: None without the model. others: all lessons, asked for only where this one has no
     answer. previous: the question before, for "and for 8-bit?"."""
     if reply := intents.small_talk(question):
         return Answer("small_talk", reply)
@@ -108,23 +118,33 @@ def answer(
     if not asked.words and not asked.defines:
         return _not_covered(index, orders=asking != question)
     asked = _continued(asked, previous, index)
-    vector = _vector(asked, index, embed)
-    ranking = rank(index, asked, vector)
-    judge, signs = gate.gate_for(ranking), gate.signs(asked, ranking)
-    chance = judge.probability(signs)
-    if chance < judge.threshold or not gate.has_answer_of_its_kind(asked, ranking):
-        other = _elsewhere(asking, index, others(), vector)
-        return _not_covered(index, other, asked.original, vector is None)
-    return _quoted(asked, ranking, vector is None, chance)
-
-
-def _vector(asked: Asked, index: LessonIndex, embed: Embed | None) -> NDArray[np.float32] | None:
-    if embed is None or index.vectors is None:
-        return None
     try:
-        return embed([asked.mended])[0]
-    except NoEmbedding:
-        return None
+        found = _judged(asked, index, reader)
+    except NoReader:
+        reader = None
+        found = _judged(asked, index, reader)
+    if not found.covered:
+        other = _elsewhere(asking, index, others(), reader)
+        return _not_covered(index, other, asked.original, reader is None)
+    return _quoted(found, reader is None)
+
+
+@dataclass(frozen=True)
+class _Found:
+    asked: Asked
+    ranking: Ranking
+    chance: float
+    covered: bool
+
+
+def _judged(asked: Asked, index: LessonIndex, reader: Reader | None) -> _Found:
+    """The lesson's passages ranked for the question, and whether it is covered."""
+    vector = reader.embed([asked.mended])[0] if reader and index.vectors is not None else None
+    ranking = rank(index, asked, vector)
+    judge = gate.gate_for(ranking)
+    chance = judge.probability(gate.signs(asked, ranking, reader.match if reader else None))
+    covered = chance >= judge.threshold and gate.has_answer_of_its_kind(asked, ranking)
+    return _Found(asked, ranking, chance, covered)
 
 
 def _continued(asked: Asked, previous: str, index: LessonIndex) -> Asked:
@@ -140,15 +160,15 @@ def _continued(asked: Asked, previous: str, index: LessonIndex) -> Asked:
     return Asked(asked.original, f"{before.mended} {asked.mended}")
 
 
-def _quoted(asked: Asked, ranking: Ranking, without_model: bool, chance: float) -> Answer:
-    chosen = choose(ranking)
-    opening = verdict.opener(asked, chosen[0])
+def _quoted(found: _Found, without_model: bool) -> Answer:
+    chosen = choose(found.ranking)
+    opening = verdict.opener(found.asked, chosen[0])
     return Answer(
         "quote",
         f"{opening}." if opening else "",
         cite(chosen),
         without_model=without_model,
-        probability=chance,
+        probability=found.chance,
     )
 
 
@@ -159,7 +179,11 @@ def choose(ranking: Ranking) -> list[Quotable]:
     short one ("A quantized file is quantized again.") the one that goes on to explain it.
     """
     best = ranking.best(QUOTES)
-    near = [passage for passage, score in best if score >= best[0][1] - NEAR]
+    near = [best[0][0]] + [
+        passage
+        for passage, score in best[1:]
+        if score >= best[0][1] - NEAR and len(passage.text.split()) > 4
+    ]
     chosen: list[Quotable] = []
     for passage in near:
         for part in _with_support(passage, ranking.index):
@@ -236,24 +260,19 @@ def _not_covered(
 
 
 def _elsewhere(
-    question: str,
-    here: LessonIndex,
-    lessons: Sequence[LessonIndex],
-    vector: NDArray[np.float32] | None,
+    question: str, here: LessonIndex, lessons: Sequence[LessonIndex], reader: Reader | None
 ) -> LessonIndex | None:
-    """The lesson that most likely covers the question, if one does."""
-    best: tuple[float, LessonIndex] | None = None
-    for index in lessons:
-        if index.slug == here.slug:
-            continue
-        asked = Asked.of(question, index)
-        ranking = rank(index, asked, vector)
-        judge = gate.gate_for(ranking)
-        chance = judge.probability(gate.signs(asked, ranking))
-        fits = chance >= max(judge.threshold, 0.7) and gate.has_answer_of_its_kind(asked, ranking)
-        if fits and (best is None or chance > best[0]):
-            best = chance, index
-    return best[1] if best else None
+    """The lesson that most likely covers the question, if one of the two nearest does."""
+    others = [index for index in lessons if index.slug != here.slug]
+    vectors = [index for index in others if index.vectors is not None] if reader else []
+    vector = reader.embed([question])[0] if reader and vectors else None
+    near = sorted(
+        others,
+        key=lambda index: -rank(index, Asked.of(question, index), vector).scores.max(initial=0),
+    )[:2]
+    found = [_judged(Asked.of(question, index), index, reader) for index in near]
+    sure = [f for f in found if f.covered and f.chance >= SURE]
+    return max(sure, key=lambda f: f.chance).ranking.index if sure else None
 
 
 def _hint(wanted: intents.Quiz, quiz: Sequence[quizhelp.Question]) -> Answer:

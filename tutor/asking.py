@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from lessons.models import Lesson
 from tutor import answer, index, intents, quizhelp
-from tutor.answer import Answer, Embed
+from tutor.answer import Answer, Reader
+from tutor.matching import Matcher
 
 logger = logging.getLogger(__name__)
 
@@ -35,19 +36,31 @@ def lesson(slug: str) -> Lesson:
     raise CannotAsk(f"there is no lesson {slug!r}. Nearest: {', '.join(near)}")
 
 
-def embedder(warn: Callable[[str], None]) -> Embed | None:
-    """The embedder loaded into this process; None, with a warning, where it can't be."""
-    try:
-        from quant.embedder import embed
+class Local:
+    """The embedder loaded into this process."""
 
-        embed(["ready"])
+    def __init__(self) -> None:
+        from quant.embedder import NAME, Embedder
+        from quant.registry import path_of
+
+        # One thread: the texts are short, and two that wait for each other are slow on a busy
+        # machine.
+        embedder = Embedder(path_of(NAME), n_threads=1)
+        self.embed = embedder.embed
+        self.match = Matcher(embedder.token_vectors).match
+        self.match("ready", ["ready"])
+
+
+def local_reader(warn: Callable[[str], None]) -> Reader | None:
+    """None, with a warning, where the embedder can't be loaded."""
+    try:
+        return Local()
     except Exception as error:
         warn(f"Answering without the model, by words only: {error}")
         return None
-    return embed
 
 
-def ask(slug: str, question: str, embed: Embed | None, previous: str = "") -> Timed:
+def ask(slug: str, question: str, reader: Reader | None, previous: str = "") -> Timed:
     if not question.strip():
         raise CannotAsk("the question is empty")
     if len(question) > intents.LIMIT:
@@ -55,7 +68,7 @@ def ask(slug: str, question: str, embed: Embed | None, previous: str = "") -> Ti
     row = lesson(slug)
     begin = time.perf_counter()
     found = answer.answer(
-        question, index.of(row), quizhelp.of(row), index.every, embed, previous=previous
+        question, index.of(row), quizhelp.of(row), index.every, reader, previous=previous
     )
     total = (time.perf_counter() - begin) * 1000
     return Timed(found, total, total)

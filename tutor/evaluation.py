@@ -155,7 +155,7 @@ def _rate(found: Iterable[bool]) -> float | None:
     return round(sum(values) / len(values), 3) if values else None
 
 
-OVER_REFUSAL = 0.08  # the share of covered questions that calibrating accepts to lose
+OVER_REFUSAL = 0.07  # the share of covered questions that calibrating accepts to lose
 
 
 def calibrate(rows: Sequence[tuple[Case, gate.Signs]]) -> tuple[gate.Gate, dict[str, float]]:

@@ -1,28 +1,31 @@
 """Whether a lesson covers a question.
 
-Four signs go into a logistic regression, fitted by `manage.py calibrate_tutor` and kept in
+A few signs go into a logistic regression, fitted by `manage.py calibrate_tutor` and kept in
 calibration.json: how well the best passage matches; which share of the question's subject words
 the lesson knows, rare words counting more; how rare the rarest word is that it never mentions
-("LoRA", "H100": a name that the page does not have is the best sign of all); and how many subject
-words there are, since one matching word alone says little. Left out because they added nothing on
-lessons not fitted on: the margin to the next passages, embeddings of unknown words, other lessons'
-scores, kinds of question.
+("LoRA", "H100": a name that the page does not have is the best sign of all); how many subject
+words there are, since one matching word alone says little; and how well the worst-placed word is
+met by the best passages (matching.py). Left out because they added nothing on lessons not fitted
+on: the margin to the next passages, embeddings of unknown words, other lessons' scores, kinds of
+question.
 """
 
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tutor import text
 from tutor.ranking import Asked, Ranking
 
 CALIBRATION = Path(__file__).with_name("calibration.json")
+Match = Callable[[str, Sequence[str]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Signs:
     known: float  # share of the subject words that the lesson has, 0 to 1, by rarity
     unknown: float  # rarity of the rarest one that it has not
     words: float  # how many subject words, 6 at most
+    whole: float = 0.0  # the question's worst-placed token in the best six passages
+    subject: float = 0.0  # the same for tokens that carry a subject, in the best three
 
 
 @dataclass(frozen=True)
@@ -55,15 +60,22 @@ def rarity(word: str) -> float:
     return max(0.3, 7 - text.frequency(word))
 
 
-def signs(asked: Asked, ranking: Ranking) -> Signs:
+def signs(asked: Asked, ranking: Ranking, match: Match | None = None) -> Signs:
+    """match: of matching.Matcher; None without the model."""
     words = dict(zip(asked.words, asked.stems, strict=True))
     total = sum(map(rarity, words))
     missing = [rarity(word) for word, stem in words.items() if not ranking.index.knows(stem)]
+    whole = subject = 0.0
+    if match and ranking.cosines is not None:
+        found = match(asked.mended, [passage.read for passage, _ in ranking.best(6)])
+        whole, subject = float(found[:, 0].max()), float(found[:3, 1].max())
     return Signs(
         score=float(ranking.scores.max()) if len(ranking.scores) else 0.0,
         known=1 - sum(missing) / total if total else 0.0,
         unknown=max(missing, default=0.0),
         words=min(len(words), 6),
+        whole=whole,
+        subject=subject,
     )
 
 

@@ -3,38 +3,47 @@
 import logging
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import httpx
 import numpy as np
 from django.conf import settings
 from numpy.typing import NDArray
 
-from tutor.answer import NoEmbedding
+from tutor.answer import NoReader
 
 logger = logging.getLogger(__name__)
 
-SECONDS = 2.0  # a question embeds in milliseconds; longer means that something is wrong
+SECONDS = 3.0  # a question takes tens of milliseconds; longer means that something is wrong
 PAUSE = 3.0  # how long a silent engine is not asked again
 
-_client = httpx.Client(timeout=httpx.Timeout(SECONDS, connect=0.5))
-_silent_until = 0.0
+
+class Remote:
+    """answer.Reader by way of the engine's endpoints."""
+
+    def __init__(self) -> None:
+        self._client = httpx.Client(timeout=httpx.Timeout(SECONDS, connect=0.5))
+        self._silent_until = 0.0
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        data = self._ask("/v1/embeddings", {"input": list(texts)})["data"]
+        return np.array([row["embedding"] for row in data], np.float32)
+
+    def match(self, question: str, passages: Sequence[str]) -> NDArray[np.float64]:
+        found = self._ask("/match", {"question": question, "passages": list(passages)})
+        return np.array(found["data"], np.float64).reshape(-1, 2)
+
+    def _ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        if time.monotonic() < self._silent_until:
+            raise NoReader("the engine did not answer a moment ago")
+        try:
+            response = self._client.post(settings.ENGINE_URL + path, json=body)
+            response.raise_for_status()
+            return response.json()
+        except (httpx.HTTPError, ValueError) as error:
+            self._silent_until = time.monotonic() + PAUSE
+            logger.info("answering without the engine: %s", error or type(error).__name__)
+            raise NoReader(str(error)) from error
 
 
-class NoEngine(NoEmbedding):
-    """The engine does not answer: go on without it."""
-
-
-def embed(texts: Sequence[str]) -> NDArray[np.float32]:
-    """(n, 384) float32, each of length 1."""
-    global _silent_until
-    if time.monotonic() < _silent_until:
-        raise NoEngine("it did not answer a moment ago")
-    try:
-        response = _client.post(f"{settings.ENGINE_URL}/v1/embeddings", json={"input": list(texts)})
-        response.raise_for_status()
-        rows = [row["embedding"] for row in response.json()["data"]]
-    except (httpx.HTTPError, ValueError, KeyError) as error:
-        _silent_until = time.monotonic() + PAUSE
-        logger.info("answering without the engine: %s", error or type(error).__name__)
-        raise NoEngine(str(error)) from error
-    return np.array(rows, np.float32)
+reader = Remote()

@@ -45,7 +45,7 @@ def _whole_page(request: HttpRequest, slug: str, question: str, previous: str) -
     problem = _problem(question) or _too_fast(request)
     exchange: Exchange = {"question": question[:LIMIT], "problem": problem}
     if not problem:
-        exchange["answer"] = asking.ask(slug, question, remote.embed, previous).answer
+        exchange["answer"] = asking.ask(slug, question, remote.reader, previous).answer
     context = {
         "page": page,
         "attempt": quiz.blank(quiz.questions_of(page.lesson)),
@@ -83,7 +83,7 @@ async def _events(slug: str, question: str, previous: str, problem: str) -> Asyn
 
 
 def _answer(slug: str, question: str, previous: str) -> Answer:
-    return asking.ask(slug, question, remote.embed, previous).answer
+    return asking.ask(slug, question, remote.reader, previous).answer
 
 
 async def _piece(exchange: Exchange) -> str:

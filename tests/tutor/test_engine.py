@@ -22,6 +22,10 @@ def fake_embed(texts: list[str]) -> np.ndarray:
     return np.array([[len(text), 1.0] for text in texts], np.float32)
 
 
+def fake_match(question: str, passages: list[str]) -> np.ndarray:
+    return np.array([[len(question), len(passage)] for passage in passages], float)
+
+
 class Served:
     def __init__(self, tiny: Model, folder: Path, n_waiting: int = 64) -> None:
         self.ready = threading.Event()
@@ -34,7 +38,7 @@ class Served:
         def load() -> Models:
             self.ready.wait(20)
             self.scheduler.start()
-            return Models(self.scheduler, template, "tiny", fake_embed, "fake")
+            return Models(self.scheduler, template, "tiny", fake_embed, fake_match, "fake")
 
         config = uvicorn.Config(
             application(load), port=0, log_level="warning", timeout_graceful_shutdown=3
@@ -120,6 +124,12 @@ def test_texts_are_embedded_in_order(served: Served) -> None:
     body = {"input": ["abc", "a"], "model": "fake"}
     data = served.client.post("/v1/embeddings", json=body).json()["data"]
     assert [row["embedding"] for row in data] == [[3.0, 1.0], [1.0, 1.0]]
+
+
+def test_passages_are_matched_in_order(served: Served) -> None:
+    body = {"question": "ab", "passages": ["abc", "a"]}
+    assert served.client.post("/match", json=body).json() == {"data": [[2.0, 3.0], [2.0, 1.0]]}
+    assert served.client.post("/match", json={"question": 1}).status_code == 400
 
 
 def test_it_names_its_models(served: Served) -> None:

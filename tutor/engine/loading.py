@@ -13,6 +13,7 @@ from quant.registry import path_of
 from tutor.engine.chat import Template
 from tutor.engine.scheduler import SLICE, Scheduler
 from tutor.engine.server import Models
+from tutor.matching import Matcher
 
 N_PARALLEL = 16  # requests at work at once; more wait in line
 N_PINS = 8  # lessons in the context at once
@@ -56,7 +57,8 @@ def load(wanted: Setup) -> Models:
     stat = path.stat()
     made_of = (path.name, stat.st_size, stat.st_mtime_ns, template.source, context.n_ctx)
     fingerprint = sha256(repr(made_of).encode()).hexdigest()
-    embedder = Embedder(path_of(NAME), n_threads=threads)
+    embedder = Embedder(path_of(NAME), n_threads=1)  # for one sentence more would only wait
     scheduler = Scheduler(context, wanted.pins, n_parallel=N_PARALLEL, fingerprint=fingerprint)
     scheduler.start()
-    return Models(scheduler, template, wanted.chat, embedder.embed, NAME)
+    match = Matcher(embedder.token_vectors).match
+    return Models(scheduler, template, wanted.chat, embedder.embed, match, NAME)

@@ -38,6 +38,7 @@ class Models:
     template: chat.Template
     chat_name: str
     embed: Callable[[list[str]], np.ndarray]
+    match: Callable[[str, list[str]], np.ndarray]
     embed_name: str
 
 
@@ -57,6 +58,7 @@ def application(load: Callable[[], Models]) -> Starlette:
         Route("/health", health),
         Route("/v1/models", models),
         Route("/v1/embeddings", embeddings, methods=["POST"]),
+        Route("/match", match, methods=["POST"]),
         Route("/v1/chat/completions", chat_completions, methods=["POST"]),
         Route("/v1/completions", completions, methods=["POST"]),
     ]
@@ -154,6 +156,20 @@ async def embeddings(request: Request) -> Response:
     count = sum(len(text.split()) for text in texts)
     usage = {"prompt_tokens": count, "total_tokens": count}
     return JSONResponse({"object": "list", "data": data, "model": found.embed_name, "usage": usage})
+
+
+async def match(request: Request) -> Response:
+    """Ours alone: {"question", "passages"} -> {"data": [[whole, subject], ...]} (matching.py)."""
+    found = _ready(request)
+    body = await _body(request)
+    question, passages = body.get("question"), body.get("passages")
+    if not isinstance(question, str) or not isinstance(passages, list):
+        raise BadRequest("'question' must be a text and 'passages' a list of texts")
+    if len(passages) > EMBED_LIMIT or not all(isinstance(p, str) for p in passages):
+        raise BadRequest(f"'passages' may have {EMBED_LIMIT} texts at most")
+    errand = partial(found.match, question, passages)
+    scores = await asyncio.wrap_future(found.scheduler.between_steps(errand))
+    return JSONResponse({"data": np.round(scores, 5).tolist()})
 
 
 async def chat_completions(request: Request) -> Response:

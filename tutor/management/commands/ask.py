@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from tutor import asking, evaluation
-from tutor.answer import Embed
+from tutor.answer import Reader
 
 
 class Command(BaseCommand):
@@ -26,15 +26,15 @@ class Command(BaseCommand):
             cases = evaluation.read(batch) if batch else [evaluation.Case("1", slug, question)]
             for name in dict.fromkeys(case.lesson for case in cases):
                 asking.lesson(name)
-            embed = asking.embedder(lambda said: self.stderr.write(said))
+            reader = asking.local_reader(lambda said: self.stderr.write(said))
             for case in cases:
-                self._answer(case, embed, as_json=bool(batch) or options["json"])
+                self._answer(case, reader, as_json=bool(batch) or options["json"])
         except (asking.CannotAsk, evaluation.QuestionFileError) as error:
             raise CommandError(str(error)) from None
 
-    def _answer(self, case: evaluation.Case, embed: Embed | None, as_json: bool) -> None:
+    def _answer(self, case: evaluation.Case, reader: Reader | None, as_json: bool) -> None:
         try:
-            timed = asking.ask(case.lesson, case.question, embed, case.previous)
+            timed = asking.ask(case.lesson, case.question, reader, case.previous)
         except asking.CannotAsk as error:
             raise asking.CannotAsk(f"question {case.id}: {error}") from None
         if not as_json:

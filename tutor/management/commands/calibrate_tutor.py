@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from tutor import asking, evaluation, gate, index
-from tutor.answer import Embed
+from tutor.answer import Reader
 from tutor.ranking import Asked, rank
 
 
@@ -23,14 +23,14 @@ class Command(BaseCommand):
                 for case in evaluation.read(options["file"], judged=True)
                 if case.half != "report" and case.expect in ("covered", "not_covered")
             ]
-            embed = asking.embedder(lambda said: self.stderr.write(said))
-            if embed is None or not cases:
+            reader = asking.local_reader(lambda said: self.stderr.write(said))
+            if reader is None or not cases:
                 raise asking.CannotAsk("calibrating needs the embedder and judged questions")
             indexes = {name: index.of(asking.lesson(name)) for name in {c.lesson for c in cases}}
         except (asking.CannotAsk, evaluation.QuestionFileError) as error:
             raise CommandError(str(error)) from None
         fitted, said = {}, {}
-        for kind, how in (("meaning", embed), ("words", None)):
+        for kind, how in (("meaning", reader), ("words", None)):
             rows = [(case, self._signs(case, indexes[case.lesson], how)) for case in cases]
             fitted[kind], said[kind] = evaluation.calibrate(rows)
             self.stdout.write(f"{kind}: {fitted[kind]} on lessons not fitted on: {said[kind]}")
@@ -43,8 +43,9 @@ class Command(BaseCommand):
             self.stdout.write(f"Written to {gate.CALIBRATION}")
 
     def _signs(
-        self, case: evaluation.Case, found: index.LessonIndex, embed: Embed | None
+        self, case: evaluation.Case, found: index.LessonIndex, reader: Reader | None
     ) -> gate.Signs:
         asked = Asked.of(case.question, found)
-        vector = embed([asked.mended])[0] if embed else None
-        return gate.signs(asked, rank(found, asked, vector))
+        vector = reader.embed([asked.mended])[0] if reader else None
+        match = reader.match if reader else None
+        return gate.signs(asked, rank(found, asked, vector), match)

@@ -24,12 +24,12 @@ class Command(BaseCommand):
             cases = [c for c in cases if options["half"] in (None, c.half)]
             if not cases:
                 raise asking.CannotAsk("no such questions in the file")
-            embed = None
+            reader = None
             if not options["words_only"]:
-                embed = asking.embedder(lambda said: self.stderr.write(said))
+                reader = asking.local_reader(lambda said: self.stderr.write(said))
             outcomes = []
             for case in cases:
-                timed = asking.ask(case.lesson, case.question, embed, case.previous)
+                timed = asking.ask(case.lesson, case.question, reader, case.previous)
                 found = index.of(asking.lesson(case.lesson))
                 outcomes.append(evaluation.Outcome(case, timed.answer, found, timed.total))
         except (asking.CannotAsk, evaluation.QuestionFileError) as error:
