@@ -125,8 +125,8 @@ def answer(
         found = _judged(asked, index, reader)
     if not found.covered:
         other = _elsewhere(asking, index, others(), reader)
-        return _not_covered(index, other, asked.original, reader is None)
-    return _quoted(found, reader is None)
+        return _not_covered(index, other, asked.original, found.by_words)
+    return _quoted(found)
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,10 @@ class _Found:
     ranking: Ranking
     chance: float
     covered: bool
+
+    @property
+    def by_words(self) -> bool:
+        return self.ranking.cosines is None
 
 
 def _judged(asked: Asked, index: LessonIndex, reader: Reader | None) -> _Found:
@@ -160,14 +164,14 @@ def _continued(asked: Asked, previous: str, index: LessonIndex) -> Asked:
     return Asked(asked.original, f"{before.mended} {asked.mended}")
 
 
-def _quoted(found: _Found, without_model: bool) -> Answer:
+def _quoted(found: _Found) -> Answer:
     chosen = choose(found.ranking)
     opening = verdict.opener(found.asked, chosen[0])
     return Answer(
         "quote",
         f"{opening}." if opening else "",
         cite(chosen),
-        without_model=without_model,
+        without_model=found.by_words,
         probability=found.chance,
     )
 
