@@ -75,6 +75,9 @@ def _refine(
     mean_weight = _divide((importance * groups).sum(-1), total, groups.mean(-1))
     away = codes - mean_code[..., None]
     spread = (importance * away**2).sum(-1)
+    # Where one code has all the importance, what is left of the spread is rounding.
+    least = np.finfo(groups.dtype).eps * (importance * codes**2).sum(-1)
+    spread = np.where(spread <= least, 0, spread)
     slope = _divide((importance * away * groups).sum(-1), spread, scale)
     return in_16_bits(slope), in_16_bits(mean_weight - slope * mean_code)
 

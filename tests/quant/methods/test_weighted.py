@@ -26,6 +26,13 @@ def test_the_example_of_the_docstring_comes_out_as_written():
 finite = st.floats(-4, 4, width=16)
 
 
+def test_one_input_with_all_the_importance_is_no_division_by_rounding():
+    w, importance = np.ones((1, 8)), np.zeros(8)
+    w[0, 1], importance[0] = 0.0, 18.74363384
+    grid = Grid(3, 4)
+    assert weighted_error(weighted(w, importance, grid), w, importance) == 0
+
+
 @settings(deadline=None)
 @given(
     w=arrays(np.float64, (3, 8), elements=finite),
