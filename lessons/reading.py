@@ -21,7 +21,7 @@ REQUIRED_SECTIONS = (
 )
 LONG = 4  # so many sections of its own, and a lesson gets a list of contents
 
-PAGE_SIZE = 16  # lessons on one page of the catalogue
+PAGE_SIZE = 12  # lessons on one page of the catalogue
 
 _PASSAGE_OR_MARK = re.compile(r'id="(p-\d+)"|href="#source-(\d+)"')
 CARD = ("slug", "title", "summary", "track", "topic", "minutes", "position", "source_hash")
