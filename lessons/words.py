@@ -81,8 +81,11 @@ def deletions(word: str) -> set[str]:
     return {word, *(word[:place] + word[place + 1 :] for place in range(len(word)))}
 
 
-def distance(first: str, second: str) -> int:
-    """Letters to insert, delete, change or swap with the neighbour (Damerau, restricted)."""
+def distance(first: str, second: str, limit: int | None = None) -> int:
+    """Letters to insert, delete, change or swap with the neighbour (Damerau, restricted).
+
+    More than `limit` is not told apart, which saves most of the work on unlike words.
+    """
     before: list[int] = []
     row = list(range(len(second) + 1))
     for i, a in enumerate(first, 1):
@@ -92,4 +95,6 @@ def distance(first: str, second: str) -> int:
             if i > 1 and j > 1 and a == second[j - 2] and first[i - 2] == b:
                 best = min(best, last[j - 2] + 1)
             row.append(best)
+        if limit is not None and min(row) > limit:
+            return limit + 1
     return row[-1]

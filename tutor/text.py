@@ -14,6 +14,8 @@ from pathlib import Path
 import snowballstemmer
 import wordfreq
 
+from lessons.words import distance
+
 _stemmer = snowballstemmer.stemmer("english")
 
 _FILE = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
@@ -147,22 +149,6 @@ def nearest(word: str, vocabulary: Mapping[str, int]) -> str | None:
         if best is None or key < best:
             best = key
     return best[3] if best else None
-
-
-def distance(a: str, b: str, limit: int) -> int:
-    """Slips between two words (optimal string alignment); more than `limit` is not told apart."""
-    before: list[int] = []
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        last, before, row = before, row, [i]
-        for j, y in enumerate(b, 1):
-            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (x != y))
-            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
-                cost = min(cost, last[j - 2] + 1)
-            row.append(cost)
-        if min(row) > limit:
-            return limit + 1
-    return row[-1]
 
 
 LANGUAGES = ("es", "fr", "de", "it", "pt", "nl", "pl", "tr", "id", "sv", "cs", "ro", "fi")

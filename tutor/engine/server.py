@@ -5,6 +5,7 @@ import json
 import logging
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -293,7 +294,7 @@ def _usage(end: End) -> dict[str, Any]:
     }
 
 
-class _Form:
+class _Form(ABC):
     """How one answer is written: the parts that chat and plain completion share."""
 
     object = prefix = ""
@@ -308,11 +309,11 @@ class _Form:
     def opening(self) -> Sequence[dict[str, Any]]:
         return ()
 
-    def chunk(self, text: str | None, reason: str | None = None) -> dict[str, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def chunk(self, text: str | None, reason: str | None = None) -> dict[str, Any]: ...
 
-    def whole(self, text: str, reason: str, usage: dict[str, Any]) -> dict[str, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def whole(self, text: str, reason: str, usage: dict[str, Any]) -> dict[str, Any]: ...
 
 
 class _ChatForm(_Form):
