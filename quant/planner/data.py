@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -147,12 +148,12 @@ def nearest(what: str, name: str, known: Iterable[str]) -> Any:
 
 
 def _plain(name: str) -> str:
-    """A name without what publishers add to it: meta-llama/Llama-3.1-8B-Instruct, llama 3.1 8b."""
-    name = name.lower().rsplit("/", 1)[-1].replace("_", "-").replace(" ", "-")
-    name = name.replace("meta-llama", "llama").replace("(", "").replace(")", "")
+    """A name without what publishers add to it, and without what stands between its parts:
+    meta-llama/Llama-3.1-8B-Instruct, llama 3.1 8b and Ollama's llama3.1:8b are all "llama3.18b"."""
+    name = re.sub(r"[\s_:]", "-", name.lower().rsplit("/", 1)[-1]).replace("meta-llama", "llama")
     for added in ("-gguf", "-instruct", "-base", "-chat", "-hf"):
         name = name.replace(added, "")
-    return name
+    return re.sub(r"[-()]", "", name)
 
 
 @lru_cache

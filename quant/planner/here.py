@@ -22,9 +22,9 @@ def find_model(name: str) -> Model:
 
     Raises UnknownModel or PlanError with one line that says what to do.
     """
-    if name.count(",") == 4:
+    if "," in name:
         return from_numbers(name.split(","))
-    if name.endswith(".gguf") or name in registry.entries():
+    if name.endswith(".gguf") or name in registry.entries() or Path(name).is_file():
         try:
             return from_file(registry.path_of(name))
         except registry.StoreError as error:

@@ -250,10 +250,18 @@ def test_a_context_longer_than_the_model_was_trained_on_is_noted():
         ("NousResearch/Hermes-3-Llama-3.1-8B-GGUF", "hermes-3-llama-3.1-8b"),
         ("Llama 3.2 1B", "llama-3.2-1b"),
         ("mistral-small", "mistral-small-24b"),
+        ("llama3.1:8b", "llama-3.1-8b"),
+        ("qwen3:8b", "qwen3-8b"),
     ],
 )
 def test_a_model_is_found_however_it_is_written(written, name):
     assert here.find_model(written).name == name
+
+
+def test_every_model_is_found_by_its_own_name_and_title():
+    for model in MODELS.values():
+        assert here.find_model(model.name) is model
+        assert here.find_model(model.title) is model
 
 
 def test_an_unknown_name_names_the_nearest():
@@ -285,8 +293,10 @@ def test_five_numbers_are_a_model():
         (["llama-3-8b", "--rent", "-1"], "rent: -1 can't be"),
         (["llama-3-8b", "--electricity", "nan"], "electricity: nan can't be"),
         (["32,4096,14336,7,128256"], "7 key-value heads: give a divisor of the 32"),
+        (["32,4096,14336"], "five whole numbers are needed: layers"),
         (["32,4096,14336,8,many"], "five whole numbers are needed: layers"),
         (["32,100,14336,8,128256"], "the width must be a multiple of 64"),
+        (["README.md"], "README.md: not a GGUF file"),
         (["no-such.gguf"], "no model 'no-such.gguf': neither a file nor"),
         ([], "name a model; --list shows"),
     ],
