@@ -1,12 +1,13 @@
 """A question about a lesson in, an answer out: quotes, or a kind reason why there are none.
 
 Nothing here makes up a sentence about the subject. What a learner reads is the lesson's passages
-word for word, introduced by a few fixed phrases that are true whatever is quoted.
+word for word, introduced by a few fixed phrases that are true whatever is quoted. A written answer
+adds sentences of a model's to them, which writing.py has checked.
 """
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -63,18 +64,23 @@ class Link:
 
 @dataclass(frozen=True)
 class Answer:
-    """kind: quote, written, not_covered, small_talk or hint. opening: before the quotes."""
+    """kind: quote, written, not_covered, small_talk or hint. opening: before the quotes.
+    written: a model's sentences about the quotes, each of which passed every check."""
 
     kind: str
     opening: str = ""
     citations: tuple[Citation, ...] = ()
     links: tuple[Link, ...] = ()
     without_model: bool = False
+    written: tuple[str, ...] = ()
     probability: float = field(default=0.0, compare=False)
 
     @property
     def covered(self) -> bool:
         return self.kind in ("quote", "written")
+
+    def with_written(self, sentences: Sequence[str]) -> "Answer":
+        return replace(self, kind="written", written=tuple(sentences)) if sentences else self
 
     @property
     def plain(self) -> str:
@@ -84,6 +90,7 @@ class Answer:
             note = f" ({citation.note})" if citation.note else ""
             lines.append(f"{citation.lead} “{citation.quote}”{note}".strip())
         first, rest = (lines[:2], lines[2:]) if self.opening in ("Yes.", "No.") else ([], lines)
+        rest = [*rest, " ".join(self.written)] if self.written else rest
         return "\n".join([" ".join(first), *rest] if first else rest)
 
     def as_json(self) -> dict[str, object]:

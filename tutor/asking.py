@@ -1,13 +1,15 @@
 """Lessons out of the database and the embedder in this process: what the commands share."""
 
+import asyncio
 import difflib
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 
 from lessons.models import Lesson
-from tutor import answer, index, intents, quizhelp
+from tutor import answer, index, intents, quizhelp, writing
 from tutor.answer import Answer, Reader
 from tutor.matching import Matcher
 
@@ -72,3 +74,43 @@ def ask(slug: str, question: str, reader: Reader | None, previous: str = "") -> 
     )
     total = (time.perf_counter() - begin) * 1000
     return Timed(found, total, total)
+
+
+def whole(slug: str, question: str, reader: Reader | None, previous: str = "") -> Timed:
+    """As `ask`, and with the written part where answers have one."""
+    begin = time.perf_counter()
+    timed = ask(slug, question, reader, previous)
+    if not will_write(timed.answer):
+        return timed
+
+    lesson_index, quiz = of(slug)
+
+    async def all_of_it() -> list[str]:
+        return [s async for s in written(question, lesson_index, quiz, timed.answer)]
+
+    found = timed.answer.with_written(asyncio.run(all_of_it()))
+    return replace(timed, answer=found, total=(time.perf_counter() - begin) * 1000)
+
+
+def will_write(found: Answer) -> bool:
+    return found.kind == "quote" and writing.server() is not None
+
+
+async def written(
+    question: str,
+    lesson_index: index.LessonIndex,
+    quiz: Sequence[quizhelp.Question],
+    found: Answer,
+) -> AsyncGenerator[str, None]:
+    """Sentences for below the quotes, each as soon as it is checked (writing.py)."""
+    asked = writing.server()
+    if asked is None or found.kind != "quote":
+        return
+    async with aclosing(writing.sentences(question, lesson_index, found, quiz, asked)) as sentences:
+        async for sentence in sentences:
+            yield sentence
+
+
+def of(slug: str) -> tuple[index.LessonIndex, list[quizhelp.Question]]:
+    row = lesson(slug)
+    return index.of(row), quizhelp.of(row)

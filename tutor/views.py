@@ -1,5 +1,6 @@
 import math
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from urllib.parse import urlencode
 
 from asgiref.sync import sync_to_async
@@ -8,6 +9,7 @@ from django.middleware.csrf import get_token
 from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.html import format_html
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -45,7 +47,7 @@ def _whole_page(request: HttpRequest, slug: str, question: str, previous: str) -
     problem = _problem(question) or _too_fast(request)
     exchange: Exchange = {"question": question[:LIMIT], "problem": problem}
     if not problem:
-        exchange["answer"] = asking.ask(slug, question, remote.reader, previous).answer
+        exchange["answer"] = asking.whole(slug, question, remote.reader, previous).answer
     context = {
         "page": page,
         "attempt": quiz.blank(quiz.questions_of(page.lesson)),
@@ -58,7 +60,8 @@ def _whole_page(request: HttpRequest, slug: str, question: str, previous: str) -
 @never_cache
 @require_safe
 async def stream(request: HttpRequest, slug: str) -> StreamingHttpResponse:
-    """The answer as server-sent events: `answer` for each piece of HTML, then `done`."""
+    """The answer as server-sent events: `answer` with its HTML, `written` for each sentence to be
+    appended to that (if there are any: writing.py), then `done`."""
     question, previous = _asked(request)
     problem = _problem(question) or _too_fast(request)
     response = StreamingHttpResponse(
@@ -74,7 +77,14 @@ async def _events(slug: str, question: str, previous: str, problem: str) -> Asyn
     else:
         try:
             answer = await sync_to_async(_answer)(slug, question, previous)
-            yield _event("answer", await _piece({"answer": answer, "question": question}))
+            writes = asking.will_write(answer)
+            exchange: Exchange = {"answer": answer, "question": question, "writes": writes}
+            yield _event("answer", await _piece(exchange))
+            if writes:
+                of_lesson = await sync_to_async(asking.of)(slug)
+                async with aclosing(asking.written(question, *of_lesson, answer)) as sentences:
+                    async for sentence in sentences:
+                        yield _event("written", format_html("<span>{} </span>", sentence))
         except Exception:
             asking.logger.exception("the tutor failed")
             said = "Something went wrong while looking. Please ask again."

@@ -225,10 +225,18 @@ REDIS_SOCKET = _socket_path(DATA_DIR / "redis.sock")
 REDIS_URL = os.environ.get("REDIS_URL") or f"unix://{REDIS_SOCKET}"
 ENGINE_PORT = _port("ENGINE_PORT", PORT % 65535 + 1)
 ENGINE_URL = f"http://127.0.0.1:{ENGINE_PORT}"
-# Any OpenAI-compatible server in place of our chat model; embeddings stay ours.
-TUTOR_URL = os.environ.get("TUTOR_URL", "").rstrip("/")
+# Any OpenAI-compatible server writes in place of our chat model; embeddings stay ours.
+TUTOR_URL = os.environ.get("TUTOR_URL", "").rstrip("/").removesuffix("/v1")
+if TUTOR_URL and not TUTOR_URL.startswith(("http://", "https://")):
+    raise ImproperlyConfigured(f"TUTOR_URL={TUTOR_URL}: write it as http://HOST:PORT.")
 TUTOR_KEY = os.environ.get("TUTOR_KEY", "")
-TUTOR_MODEL = os.environ.get("TUTOR_MODEL") or "smollm2-135m-instruct"
+_model = os.environ.get("TUTOR_MODEL", "")
+# With TUTOR_URL, TUTOR_MODEL is a name of that server's; empty: the first that it lists.
+TUTOR_URL_MODEL = _model if TUTOR_URL else ""
+TUTOR_MODEL = (not TUTOR_URL and _model) or "smollm2-135m-instruct"
+TUTOR_WRITES = os.environ.get("TUTOR_WRITES") or "auto"
+if TUTOR_WRITES not in ("auto", "yes", "no"):
+    raise ImproperlyConfigured(f"TUTOR_WRITES={TUTOR_WRITES}: use auto, yes or no.")
 
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
 CELERY_TASK_IGNORE_RESULT = True  # results live in the database

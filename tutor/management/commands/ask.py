@@ -34,7 +34,7 @@ class Command(BaseCommand):
 
     def _answer(self, case: evaluation.Case, reader: Reader | None, as_json: bool) -> None:
         try:
-            timed = asking.ask(case.lesson, case.question, reader, case.previous)
+            timed = asking.whole(case.lesson, case.question, reader, case.previous)
         except asking.CannotAsk as error:
             raise asking.CannotAsk(f"question {case.id}: {error}") from None
         if not as_json:

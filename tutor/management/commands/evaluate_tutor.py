@@ -29,7 +29,7 @@ class Command(BaseCommand):
                 reader = asking.local_reader(lambda said: self.stderr.write(said))
             outcomes = []
             for case in cases:
-                timed = asking.ask(case.lesson, case.question, reader, case.previous)
+                timed = asking.whole(case.lesson, case.question, reader, case.previous)
                 found = index.of(asking.lesson(case.lesson))
                 outcomes.append(evaluation.Outcome(case, timed.answer, found, timed.total))
         except (asking.CannotAsk, evaluation.QuestionFileError) as error:
