@@ -5,6 +5,7 @@ pk = bench.create(types=["Q8_0"])
 bench.wait(pk, "done")
 """
 
+import configparser
 import json
 import os
 import signal
@@ -12,10 +13,12 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import redis
 
 from config.processes import redis_server
@@ -25,18 +28,20 @@ SENTENCE = "The quick brown fox jumps over the lazy dog, and the dog sleeps on. 
 
 
 class Bench:
-    def __init__(self, data: Path) -> None:
-        self.data = data
+    def __init__(self, data: Path, database: str = "") -> None:
+        """database: a DATABASE_URL of PostgreSQL; SQLite in the data folder if empty."""
+        self.data, self.database = data, database
         self.socket = data / "redis.sock"
         self.environment = os.environ | {
             "OPENBOOK_DATA": str(data),
-            "DATABASE_URL": "",
+            "DATABASE_URL": database,
             "REDIS_URL": f"unix://{self.socket}",
             "PYTHONPATH": str(ROOT / "site"),
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "OPENBOOK_THREADS": "1",
         }
         self.processes: list[subprocess.Popen[bytes]] = []
+        self.supervisor: subprocess.Popen[bytes] | None = None
         self.manage("migrate", "-v0")
 
     def _start(self, *command: str) -> subprocess.Popen[bytes]:
@@ -67,11 +72,35 @@ class Bench:
         options = ["-P", "threads", "-c", "1", "-n", name, "-l", "info"]
         return self._start(sys.executable, "-m", "celery", "-A", "config", "worker", *options)
 
+    def start_supervised(self) -> subprocess.Popen[bytes]:
+        """Redis and worker as `make run` has them: started again when they die."""
+        config = configparser.RawConfigParser()
+        config.read(ROOT / "supervisord.conf")
+        for part in ("program:engine", "program:web"):
+            config.remove_section(part)
+        path = self.data / "supervisord.conf"
+        with path.open("w") as file:
+            config.write(file)
+        for name in ("logs", "redis"):
+            (self.data / name).mkdir(exist_ok=True)
+        self.environment |= {
+            "OPENBOOK_PYTHON": sys.executable,
+            "OPENBOOK_OWN_REDIS": "true",
+            "OPENBOOK_REDIS_SERVER": redis_server(),
+            "OPENBOOK_REDIS_SOCKET": str(self.socket),
+        }
+        program = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(path)]
+        self.supervisor = self._start(*program)
+        until(self._redis_answers)
+        return self.supervisor
+
     def close(self) -> None:
         for process in self.processes:
-            if process.poll() is None:
+            if process is self.supervisor:
+                process.terminate()  # killed, it could not stop what it started
+            elif process.poll() is None:
                 process.kill()
-            process.wait(10)
+            process.wait(30)
 
     def manage(self, *arguments: str) -> str:
         command = [sys.executable, "manage.py", *arguments]
@@ -85,10 +114,10 @@ class Bench:
         """Runs Python with Django set up; what it prints."""
         return self.manage("shell", "--no-imports", "-c", code)
 
-    def create(self, *, source: str, types: list[str], windows: int = 2) -> int:
+    def create(self, *, source: str, types: Sequence[str], windows: int = 2) -> int:
         setup = {
             "source": source,
-            "types": types,
+            "types": list(types),
             "prompts": ["abc"],
             "text_name": "your text",
             "windows": windows,
@@ -105,6 +134,9 @@ class Bench:
         )
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        if self.database:
+            with psycopg.connect(self.database) as postgres:
+                return postgres.execute(sql.replace("?", "%s"), values).fetchall()
         connection = sqlite3.connect(self.data / "openbook.sqlite3", timeout=20)
         try:
             return connection.execute(sql, values).fetchall()
@@ -119,7 +151,8 @@ class Bench:
 
     def results(self, pk: int) -> dict[str, Any]:
         sql = "SELECT key, result FROM quant_step WHERE experiment_id = ?"
-        return {key: json.loads(result) for key, result in self.query(sql, pk) if result}
+        found = {key: result for key, result in self.query(sql, pk) if result}
+        return {k: json.loads(v) if isinstance(v, str) else v for k, v in found.items()}
 
     def running(self, pk: int) -> list[tuple[str, int]]:
         """(key, attempts) of the steps at work."""
@@ -158,10 +191,25 @@ class Bench:
         return {path.name for path in folder.rglob("*") if path.is_file()}
 
 
+def descendants(pid: int) -> dict[int, str]:
+    """Command lines of a process's children and theirs, by process id."""
+    found: dict[int, str] = {}
+    for child in children(pid):
+        try:
+            line = Path(f"/proc/{child}/cmdline").read_bytes()
+        except FileNotFoundError:
+            continue
+        found |= {child: line.replace(b"\0", b" ").decode(), **descendants(child)}
+    return found
+
+
 def children(pid: int) -> list[int]:
     """Process ids of the children that are alive."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
+            found += [int(child) for child in task.read_text().split()]
+    return found
 
 
 def is_alive(pid: int) -> bool:

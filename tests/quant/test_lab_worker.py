@@ -3,6 +3,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.quant.lab_site import Bench, is_alive, kill, until
@@ -19,6 +20,22 @@ def data(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
 @pytest.fixture
 def bench(data: Path) -> Iterator[Bench]:
     bench = Bench(data)
+    bench.start_redis()
+    yield bench
+    bench.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def either_bench(request: pytest.FixtureRequest, tmp_path: Path, tiny: Path) -> Iterator[Bench]:
+    url = ""
+    if request.param == "postgres":
+        server = request.getfixturevalue("postgres_url")
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE lab")
+        url = server.removesuffix("postgres") + "lab"
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "tiny-F32.gguf").symlink_to(tiny)
+    bench = Bench(tmp_path, url)
     bench.start_redis()
     yield bench
     bench.close()
@@ -103,7 +120,8 @@ def test_redis_may_die_and_come_back(bench: Bench):
     bench.wait(second, "done")
 
 
-def test_two_workers_share_the_experiments_and_do_none_twice(bench: Bench):
+def test_two_workers_share_the_experiments_and_do_none_twice(either_bench: Bench):
+    bench = either_bench
     workers = [bench.start_worker(), bench.start_worker()]
     first = bench.create(source="tiny-F32.gguf", types=[])
     held = bench.hold(first, "quantize", *workers)
