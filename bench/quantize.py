@@ -1,8 +1,8 @@
 """Our quantizing and measuring against llama.cpp's own programs: same model, text and threads.
 
-    bench/quantize.py [seconds] [bytes] [figures]        all three unless some are named
+    bench/quantize.py [quantizing] [measuring] [bytes] [figures]      all unless some are named
 
-seconds   wall time, taking turns, for quantizing and for measuring
+quantizing, measuring      wall time, taking turns
 bytes     whether every tensor of every variant is the same, byte for byte
 figures   perplexity and divergence of every variant, and how far theirs lie from ours
 
@@ -94,8 +94,11 @@ class Bench:
         return self.measure_ours("compare", model), self.measure_theirs(model, "--kl-divergence")
 
 
-def seconds(bench: Bench) -> None:
-    print(f"{'seconds, ' + str(THREADS) + ' threads':28} {'ours':>8} {'theirs':>8}  ratio")
+HEAD = f"{f'seconds, {THREADS} threads':28} {'ours':>8} {'theirs':>8}  ratio"
+
+
+def quantizing(bench: Bench) -> None:
+    print(HEAD)
     target = bench.folder / "timed.gguf"
     for kind in TIMED:
         pairs = [
@@ -103,6 +106,11 @@ def seconds(bench: Bench) -> None:
             for _ in range(RUNS)
         ]
         report_times(bench, f"quantize to {kind}", pairs, QUANTIZE_LIMIT, CHILD_SECONDS)
+
+
+def measuring(bench: Bench) -> None:
+    print(HEAD)
+    target = bench.folder / "timed.gguf"
     report_times(bench, "measure F16", [bench.references()], MEASURE_LIMIT)
     for kind in ("Q8_0", "Q4_K_M"):
         bench.quantize_ours(kind, target)
@@ -176,8 +184,8 @@ def figures(bench: Bench) -> None:
     print(f"{'ours (theirs off by)':16}" + "".join(f"{name:>24}" for name in shown))
     target = bench.folder / "variant.gguf"
     for kind in (*TYPES, *METHODS):
-        options = {"text_file": calibration.DEFAULT_TEXT, "n_threads": THREADS}
-        variants.make_variant(bench.source, kind, target, **options)
+        text = calibration.DEFAULT_TEXT
+        variants.make_variant(bench.source, kind, target, text_file=text, n_threads=THREADS)
         (_, ours), (_, printed) = bench.compared(target)
         theirs = llama_cpp.figures(printed)
         apart = {name: abs(theirs[name] / ours[name] - 1) for name in theirs}
@@ -186,7 +194,7 @@ def figures(bench: Bench) -> None:
         print(f"{kind:16}{cells}{bench.judge(f'figures of {kind}', good)}", flush=True)
 
 
-PARTS = {"seconds": seconds, "bytes": same_bytes, "figures": figures}
+PARTS = {"quantizing": quantizing, "measuring": measuring, "bytes": same_bytes, "figures": figures}
 
 
 def main() -> None:
