@@ -71,6 +71,8 @@ class Answer:
     opening: str = ""
     citations: tuple[Citation, ...] = ()
     links: tuple[Link, ...] = ()
+    offers: tuple[str, ...] = ()  # what the learner may ask next
+    about: str = ""  # the key of the quiz question that a hint is for
     without_model: bool = False
     written: tuple[str, ...] = ()
     probability: float = field(default=0.0, compare=False)
@@ -111,13 +113,16 @@ def answer(
     others: Callable[[], Sequence[LessonIndex]] = tuple,
     reader: Reader | None = None,
     previous: str = "",
+    helped: quizhelp.Helped = quizhelp.NOTHING_YET,
 ) -> Answer:
     """reader: None without the model. others: all lessons, asked for only where this one has no
     answer. previous: the question before, for "and for 8-bit?"."""
     if reply := intents.small_talk(question):
         return Answer("small_talk", reply)
-    if wanted := intents.wants_key(question) or quizhelp.pasted(question, quiz):
-        return _hint(wanted, quiz)
+    if wanted := quizhelp.wanted(question, quiz, helped):
+        return _hint(quizhelp.hint(wanted.number, quiz, index, helped))
+    if quizhelp.wants_one(question) and (one := quizhelp.to_try(quiz, helped)):
+        return _quiz_me(one)
     if page := intents.about_page(question):
         return _about_page(page, index)
     asking = intents.without_orders(question)
@@ -286,10 +291,28 @@ def _elsewhere(
     return max(sure, key=lambda f: f.chance).ranking.index if sure else None
 
 
-def _hint(wanted: intents.Quiz, quiz: Sequence[quizhelp.Question]) -> Answer:
-    said, section = quizhelp.hint(wanted.number, quiz)
-    links = (Link(f"#{section.anchor}", section.title),) if section else ()
-    return Answer("hint", said, links=links)
+def _hint(hint: quizhelp.Hint) -> Answer:
+    links = (Link(f"#{hint.section.anchor}", hint.section.title),) if hint.section else ()
+    one = hint.question
+    return Answer(
+        "hint",
+        hint.said,
+        cite([hint.passage]) if hint.passage else (),
+        links,
+        offers=(f"Another hint for question {one.number}",) if one and hint.again else (),
+        about=one.key if one else "",
+    )
+
+
+def _quiz_me(one: quizhelp.Question) -> Answer:
+    """A question of the quiz, to answer from memory: the options stay in the quiz."""
+    said = (
+        f"Here is question {one.number}, without its options: “{one.ask}” Answer it in your own "
+        "words first. Then see what the quiz offers, or ask me where to look."
+    )
+    offers = (f"Where do I look for question {one.number}?", "Quiz me again")
+    links = (Link("#quiz", "Go to the quiz"),)
+    return Answer("small_talk", said, (), links, offers, quizhelp.ASKED + one.key)
 
 
 def _about_page(page: str, index: LessonIndex) -> Answer:
@@ -299,13 +322,13 @@ def _about_page(page: str, index: LessonIndex) -> Answer:
     if page == "sources":
         said = "The small numbers in the text lead to the lesson's sources, listed at its end."
         return Answer("small_talk", said, links=(Link("#sources", "Sources"),))
+    if page == "quiz":
+        said = "The quiz is below the lesson. Try it, and ask me where to look if you're unsure."
+        return Answer("small_talk", said, links=(Link("#quiz", "Go to the quiz"),))
     if page in ("limits", "strengths", "practice"):
         heading = {"limits": verdict.CANNOT, "strengths": verdict.DOES_WELL}.get(page, REQUIRED[-1])
         found = [p for p in index.passages if p.kind == "item" and p.section == heading]
         return Answer("quote", "", cite(found[:QUOTES]))
-    if page == "quiz":
-        said = "The quiz is below the lesson. Try it, and ask me where to look if you're unsure."
-        return Answer("small_talk", said, links=(Link("#quiz", "Go to the quiz"),))
     items = [p for p in index.passages if p.kind == "item" and p.section == verdict.DOES_WELL]
     if page == "first_point" and items:
         place = index.passages.index(items[0])

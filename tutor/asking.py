@@ -62,7 +62,13 @@ def local_reader(warn: Callable[[str], None]) -> Reader | None:
         return None
 
 
-def ask(slug: str, question: str, reader: Reader | None, previous: str = "") -> Timed:
+def ask(
+    slug: str,
+    question: str,
+    reader: Reader | None,
+    previous: str = "",
+    helped: quizhelp.Helped = quizhelp.NOTHING_YET,
+) -> Timed:
     if not question.strip():
         raise CannotAsk("the question is empty")
     if len(question) > intents.LIMIT:
@@ -70,7 +76,7 @@ def ask(slug: str, question: str, reader: Reader | None, previous: str = "") -> 
     row = lesson(slug)
     begin = time.perf_counter()
     found = answer.answer(
-        question, index.of(row), quizhelp.of(row), index.every, reader, previous=previous
+        question, index.of(row), quizhelp.of(row), index.every, reader, previous, helped
     )
     total = (time.perf_counter() - begin) * 1000
     return Timed(found, total, total)

@@ -40,3 +40,9 @@ class Limit:
 
 browsers = Limit(burst=12, per_minute=20)
 addresses = Limit(burst=120, per_minute=240)
+
+
+def wait(browser: str, address: str) -> float:
+    """Seconds until this browser may ask. One that asks too fast uses up nothing of what others
+    behind its address have."""
+    return browsers.wait(browser) or addresses.wait(address)
