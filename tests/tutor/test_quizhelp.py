@@ -43,7 +43,8 @@ def test_no_step_for_any_question_holds_an_option() -> None:
         quiz = quizhelp.of(asking.lesson(slug))
         for one in quiz:
             for asked in range(3):
-                given = told(f"which option is right in question {one.number}?", *[one.key] * asked)
+                asks = f"which option is right in question {one.number}?"
+                given = told(asks, *[one.key] * asked, slug=slug)
                 assert (given.kind, given.about) == ("hint", one.key)
                 for choice in one.choices:
                     said = given.opening.replace(one.section.title, "")
