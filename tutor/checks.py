@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tutor import quizhelp, verdict
-from tutor.claims import MARKS, NEGATIONS, PRONOUNS, fronted, listed, read, word_set
+from tutor.claims import MARKS, NEGATIONS, PRONOUNS, fronted, keys, listed, read
 from tutor.index import Quotable
 
 _MARKUP = re.compile(r"[<>{}\[\]|*`#\\]|https?:|www\.|\w@\w")
@@ -35,13 +35,14 @@ _OPENERS = re.compile(
 _NAMES_A_TRAP = re.compile(r"mistake|wrong|misconfigur|spoil|myth|trap|avoid|fail|not\b", re.I)
 _JOINED = re.compile(r"\s*(?:;|,? (?:and|but|while|whereas|yet)(?: (?:that|also))?(?= ))\s*")
 # Leaving out what begins so would claim more than the quote does.
-_LIMITS = word_set("""if unless when where until except onli provid long as once not or than rather
+_LIMITS = keys("""if unless when where until except only provided long as once not or than rather
     though depend but yet while nor""")
-_SUPPOSES = word_set("if unless when suppos imagin")
-_REPORTS = word_set("say said claim found find report until whether whi how") | NEGATIONS
-_MODAL = word_set("can may might must should")
-_TOGETHER = word_set("both between either togeth same sum all not")
-_JOINTS = word_set("and but while yet so")
+BECAUSE, ONLY = (next(iter(keys(word))) for word in ("because", "only"))
+_SUPPOSES = keys("if unless when suppose imagine")
+_REPORTS = keys("say said claim found find report until whether why how") | NEGATIONS
+_MODAL = keys("can may might must should")
+_TOGETHER = keys("both between either together same sum all not")
+_JOINTS = keys("and but while yet so")
 
 
 class Checker:
@@ -150,10 +151,9 @@ class Statement:
                 return
             clause = self._clause(i)
             following = self.words[i + 1 : i + 3]
-            gives_reason = word == "because" and (
-                self.words[i - 1] == "," or not NEGATIONS & clause
-            )
-            if word in (";", ":") or gives_reason:
+            gives_reason = word == BECAUSE and (self.words[i - 1] == "," or not NEGATIONS & clause)
+            is_label = word == ":" and len(clause) < 3  # "FP16: …" is about FP16
+            if (word in (";", ":") and not is_label) or gives_reason:
                 yield i + 1
             elif (
                 word == ","
@@ -194,14 +194,14 @@ class Statement:
         rest = self.words[at:]
         if not rest or rest[0] in (";", ":"):
             return True
-        if rest[0] == "because":
+        if rest[0] == BECAUSE:
             return not NEGATIONS & set(claim)
         if rest[0] == "and":
             return self._may_stop_at_and(rest[1:], claim)
         if rest[0] != "," or len(rest) < 2 or "either" in claim or "between" in claim:
             return False
         if rest[1] in ("but", "yet", "while"):
-            return len(rest) > 2 and rest[2] not in ("not", "onli")
+            return len(rest) > 2 and rest[2] not in ("not", ONLY)
         return rest[1] not in _LIMITS and not (rest[1] == "and" and rest[2:3] == ["not"])
 
     def _may_stop_at_and(self, rest: list[str], claim: list[str]) -> bool:
@@ -232,7 +232,7 @@ def _statements(quote: Quotable) -> Iterator[Statement]:
 
 
 def _ways(said: str) -> Iterator[Statement]:
-    plain = re.sub(r"\s*\([^()]*\)", "", said)
+    plain = said if "=" in said else re.sub(r"\s*\([^()]*\)", "", said)
     without_aside = re.sub(r", (?:which|who|an?|the|called) [^,;:]+,(?= )", "", plain)
     without_aside = re.sub(r", such as [^,;:]+,(?= )", "", without_aside)
     # A name needs no "the popular 4-bit type" before it.

@@ -22,7 +22,6 @@ def word_set(words: str) -> frozenset[str]:
 
 MARKS = frozenset(",;:()")
 PRONOUNS = word_set("it they them he she this that these those")
-NEGATIONS = word_set("not no never nor neither none nothing nobody nowher hard without")
 _stemmer = snowballstemmer.stemmer("english")
 _BE = word_set("am is are was were be been being")
 _SILENT = word_set(
@@ -59,6 +58,24 @@ because since
 processor cpu
 """
 _SAME = {w: line.split()[0] for line in _GROUPS.strip().splitlines() for w in line.split()}
+
+
+@lru_cache(maxsize=20_000)
+def _key(word: str) -> str:
+    word = _SAME.get(word, word)
+    if word in _NUMBERS:
+        return _NUMBERS[word]
+    return _stemmer.stemWord(word) if word.isalpha() else word
+
+
+def keys(words: str) -> frozenset[str]:
+    """Words of a closed list, in the form that `read` gives them."""
+    return frozenset(map(_key, words.split()))
+
+
+NEGATIONS = keys("not no never nor neither none nothing nobody nowhere hardly without")
+
+
 # The same only with an amount behind them: "needs 16 GB", but not "needs the matrix".
 _TAKES = word_set("use uses used take takes took need needs needed require requires")
 _UNIT = "second|token|weight|hour"
@@ -82,7 +99,7 @@ _TOKEN = re.compile(r"\d+(?:\.\d+)+(?![\w])|/?\w+(?:\.\d+)?(?:_\w+)*|[÷×=+−�
 def read(sentence: str) -> list[str]:
     """The sentence's words that matter, in order."""
     said = text.plain(sentence)
-    said = re.sub(r"(?<![\w])-(?=\d)", "−", said)
+    said = re.sub(r"(?<!\w)-(?=\s?[\d.])", "−", said)  # plain() has one kind of dash
     for pattern, how in _WRITTEN:
         said = pattern.sub(how, said)  # type: ignore[arg-type]
     raw = _TOKEN.findall(said)
@@ -102,14 +119,6 @@ def read(sentence: str) -> list[str]:
             found.append(key + "#" if passive and word.endswith(("ed", "en", "ept")) else key)
         passive = word in _BE or (passive and word in ("not", "also", "always", "usually", "often"))
     return found
-
-
-@lru_cache(maxsize=20_000)
-def _key(word: str) -> str:
-    word = _SAME.get(word, word)
-    if word in _NUMBERS:
-        return _NUMBERS[word]
-    return _stemmer.stemWord(word) if word.isalpha() else word
 
 
 _OPENS = word_set(
