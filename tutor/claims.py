@@ -101,7 +101,7 @@ def read(sentence: str) -> list[str]:
     said = text.plain(sentence)
     said = re.sub(r"(?<!\w)-(?=\s?[\d.])", "−", said)  # plain() has one kind of dash
     for pattern, how in _WRITTEN:
-        said = pattern.sub(how, said)  # type: ignore[arg-type]
+        said = pattern.sub(how, said)
     raw = _TOKEN.findall(said)
     found: list[str] = []
     passive = False
