@@ -58,7 +58,9 @@ _MORE = re.compile(
     r"\bstill (?:stuck|lost|don'?t|do not|can'?t|cannot|unsure)\b|"
     r"\b(?:where exactly|which sentence|show me the (?:sentence|passage|place))\b"
 )
-_ON_OPTIONS = re.compile(r"\b(?:which of|these|following|which (?:statement|sentence|one)s?)\b", re.I)
+_ON_OPTIONS = re.compile(
+    r"\b(?:which of|these|following|which (?:statement|sentence|one)s?)\b", re.I
+)
 
 
 def of(lesson: Lesson) -> list[Question]:

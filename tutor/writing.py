@@ -27,7 +27,9 @@ from tutor.index import LessonIndex, Quotable
 
 logger = logging.getLogger(__name__)
 
-CONNECT, SILENCE, ALTOGETHER = 2.0, 20.0, 60.0  # seconds: for the connection, a token, the answer
+# Seconds for the connection, a token, the answer. The first token may wait for a whole lesson to
+# be read; the quotes are on the page meanwhile.
+CONNECT, SILENCE, ALTOGETHER = 2.0, 40.0, 90.0
 PAUSE = 10.0  # seconds that a server which failed is not asked again
 TOKENS, CHARACTERS = 160, 2_000
 LARGE = 1_000_000_000  # bytes of a model file whose words are worth waiting for (EXPERIMENTS.md)
@@ -131,6 +133,10 @@ async def sentences(
 
 
 _silent_until: dict[str, float] = {}
+
+
+def forget_failures() -> None:
+    _silent_until.clear()
 
 
 async def _tokens(asked: Server, said: list[dict[str, str]]) -> AsyncGenerator[str, None]:
