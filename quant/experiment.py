@@ -46,6 +46,7 @@ from quant.calibration import Calibration, CalibrationError
 from quant.child import Cancelled, ChildFailed, ChildKilled, ChildProgress
 from quant.experiment_plan import REFERENCE, Plan, PlanError, make_plan, variant_path
 from quant.quantize import QuantizeError, remove_leftovers
+from quant.rows import rows_of
 
 __all__ = ["Cancelled", "Plan", "PlanError", "Step", "StepFailed", "StepKilled", "clean_up"]
 __all__ += ["make_plan", "report", "run_step", "steps", "variant_path"]
@@ -268,12 +269,17 @@ def report(plan: Plan, results: Results) -> dict[str, Any]:
     measured = results.get(f"measure:{REFERENCE}", {})
     found = results.get(f"search:{REFERENCE}", {})
     text = {"text": plan.text_file}
+    rows = rows_of(plan.types, results)
     answer = {
         "source": plan.name,
         "eval": text | {"passages": found.get("passages")}
         if plan.embedder
         else text | {"n_ctx": plan.n_ctx, "windows": measured.get("windows")},
-        "variants": [_variant_report(plan, kind, results) for kind in plan.types],
+        "variants": [
+            _variant_report(plan, row.type, results)
+            | ({"tasks": row.score.as_json} if row.score else {})
+            for row in rows
+        ],
     }
     if inputs := results.get("inputs"):
         answer["calibration"] = inputs
@@ -298,19 +304,21 @@ def _variant_report(plan: Plan, kind: str, results: Results) -> dict[str, Any]:
     for step, keys in (EMBEDDER_FIGURES if plan.embedder else FIGURES).items():
         result = results.get(f"{step}:{kind}", {})
         variant |= {key: result.get(key) for key in keys}
-    variant["tensors"] = results.get(f"quantize:{kind}", {}).get("tensors")
+    quantized = results.get(f"quantize:{kind}", {})
+    variant |= {key: quantized.get(key) for key in ("tensors", "fallbacks")}
     step = "search" if plan.embedder else "generate"
     outputs = results.get(f"{step}:{kind}", {}).get("outputs", [])
     variant["outputs"] = [{k: v for k, v in o.items() if k != "tokens"} for o in outputs]
     return variant
 
 
-def clean_up(plan: Plan) -> None:
+def clean_up(plan: Plan, *, keep_blocks: bool = False) -> None:
     """Remove the work folder and what a killed process left half done. The variants stay.
 
     Good at any time between steps: a later one makes again what it needs.
+    keep_blocks: leave a method's finished blocks, so that the same plan goes on there.
     """
     shutil.rmtree(plan.work, ignore_errors=True)
     if Path(plan.out).is_dir():
         for kind in plan.types:
-            remove_leftovers(variant_path(plan, kind))
+            remove_leftovers(variant_path(plan, kind), keep_blocks=keep_blocks)

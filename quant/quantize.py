@@ -168,10 +168,17 @@ def child_quantize(
     return dict(fallbacks)
 
 
-def remove_leftovers(target: Path) -> None:
-    """Remove the half file that a killed process left where `target` was to be."""
+def remove_leftovers(target: Path, *, keep_blocks: bool = False) -> None:
+    """Remove what a killed process left where `target` was to be: half a file, finished blocks."""
     with suppress(Cancelled), exclusive(target, cancelled=lambda: True):
         _part(target).unlink(missing_ok=True)
+        if not keep_blocks:
+            shutil.rmtree(blocks_folder(target), ignore_errors=True)
+
+
+def blocks_folder(target: Path) -> Path:
+    """Where a method keeps the blocks that it has finished."""
+    return target.with_name(f".{target.name}.parts")
 
 
 def _part(target: Path) -> Path:

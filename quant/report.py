@@ -11,12 +11,11 @@ from typing import Any
 from quant import experiment as run
 from quant.calibration import DEFAULT_TEXT
 from quant.chart import Chart, Point, chart
-from quant.evals import chance
 from quant.lab import plan_of
 from quant.models import Experiment, results
-from quant.rows import Flip, Row
+from quant.rows import Flip, Row, rows_of
 from quant.sides import Side, side
-from quant.verdict import smallest_within, tasks_verdict, text_verdict
+from quant.verdict import smallest_within, verdict
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 CSV_FIELDS = (
@@ -67,20 +66,11 @@ class Report:
 
     @cached_property
     def rows(self) -> list[Row]:
-        variants = [self._figures(type_) for type_ in self.plan.types]
-        return [Row(figures, variants[0]) for figures in variants]
+        return rows_of(self.plan.types, results(self._steps))
 
     @cached_property
     def pick(self) -> Row | None:
         return smallest_within(self.rows, self.experiment.limit) if self.experiment.ended else None
-
-    def _figures(self, type_: str) -> dict[str, Any]:
-        """All that the steps of one variant found."""
-        figures: dict[str, Any] = {"type": type_}
-        for step in self._steps:
-            if step.type == type_ and step.result:
-                figures |= step.result
-        return figures
 
     @cached_property
     def measured(self) -> Row | None:
@@ -91,11 +81,7 @@ class Report:
     def verdict(self) -> str:
         if not self.experiment.ended:
             return ""
-        rows, limit = self.rows, self.experiment.limit
-        said = [text_verdict(rows, limit)]
-        if self.plan.tasks:
-            said.append(tasks_verdict(rows, limit, chance(self.plan.tasks)))
-        return " ".join(filter(None, said))
+        return verdict(self.rows, self.plan.tasks, self.experiment.limit)
 
     @cached_property
     def chart(self) -> Chart | None:

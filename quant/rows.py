@@ -1,5 +1,6 @@
 """One variant's figures, as the report shows them."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,6 +25,11 @@ class Score:
     @property
     def range(self) -> str:
         return percent_range(self.interval)
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        counts = {"right": self.right, "of": self.of, "lost": self.lost, "won": self.won}
+        return counts | {"interval": list(self.interval), "p": self.p}
 
     @property
     def p(self) -> float:
@@ -107,3 +113,15 @@ class Row:
             if its["right"] != mine["right"]
         ]
         return sorted(found, key=lambda flip: not flip.is_lost)
+
+
+def rows_of(types: Iterable[str], results: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+    """A row for each variant, the reference first, from the results of an experiment's steps."""
+    variants: list[dict[str, Any]] = []
+    for kind in types:
+        figures: dict[str, Any] = {"type": kind}
+        for key, result in results.items():
+            if key.partition(":")[2] == kind:
+                figures |= result
+        variants.append(figures)
+    return [Row(figures, variants[0]) for figures in variants]

@@ -18,7 +18,7 @@ from typing import Any
 
 from quant import calibration, child, gguf_file
 from quant.child import ChildProgress
-from quant.quantize import TYPES, Quantized, exclusive, make, quantize
+from quant.quantize import TYPES, Quantized, blocks_folder, exclusive, make, quantize
 
 BLOCK_TYPES = ("Q4_1", "Q4_0")
 IMATRIX = "IMATRIX"
@@ -157,7 +157,7 @@ def make_variant(
         "method": recipe.method,
         "type_name": recipe.type,
         "calibration": str(folder) if folder else "",
-        "parts": str(target.with_name(f".{target.name}.parts")),
+        "parts": str(blocks_folder(target)),
         "n_threads": n_threads,
     }
     function = "quant.methods.model:write_model"

@@ -4,10 +4,21 @@ Where they don't decide, it says so: a rate counts only if its whole 95% interva
 of the limit, and lost answers only if that many would rarely be lost by chance.
 """
 
+from collections.abc import Sequence
+
+from quant.evals import Task, chance
 from quant.intervals import wilson
 from quant.rows import Row
 
 RARE = 0.05  # p below which a difference is more than chance
+
+
+def verdict(rows: list[Row], tasks: Sequence[Task], limit: float) -> str:
+    """What can be said of a finished experiment."""
+    said = [text_verdict(rows, limit)]
+    if tasks:
+        said.append(tasks_verdict(rows, limit, chance(tasks)))
+    return " ".join(filter(None, said))
 
 
 def smallest_within(rows: list[Row], limit: float) -> Row | None:
@@ -52,16 +63,16 @@ def text_verdict(rows: list[Row], limit: float) -> str:
     return " ".join(said)
 
 
-def tasks_verdict(rows: list[Row], limit: float, chance: float) -> str:
+def tasks_verdict(rows: list[Row], limit: float, guessing: float) -> str:
     """What the tasks say of the variant that the text picks, or of the smallest one.
 
-    chance: the share of right answers that guessing would give.
+    guessing: the share of right answers that it would give.
     """
     scored = [row for row in rows if row.score and not row.is_reference]
     if not scored or not rows[0].score:
         return ""
     its = rows[0].score
-    if wilson(its.right, its.of)[0] <= chance:
+    if wilson(its.right, its.of)[0] <= guessing:
         return (
             f"The tasks can’t tell: F16 itself gets {its.right} of {its.of} right, no better than "
             "guessing."

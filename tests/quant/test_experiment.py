@@ -13,6 +13,7 @@ from quant.quantize import quantize
 from tests.quant.conftest import write_tiny_model
 
 TEXT = "The river comes down from the hills in two moods. In spring it is brown. " * 6
+TASK = {"question": "Where does the river come from?", "options": ["hills", "sea"], "correct": 0}
 OPTIONS = {"n_ctx": 64, "windows": 2, "n_predict": 8, "n_threads": 1}
 
 
@@ -210,6 +211,10 @@ def test_cleaning_up_removes_what_a_killed_process_left(source, folder):
     (folder / "o").mkdir()
     for name in (".tiny-Q8_0.gguf.part", ".tiny-Q8_0.gguf.lock", "other.gguf"):
         (folder / "o" / name).write_bytes(b"half")
+    blocks = folder / "o" / ".tiny-Q8_0.gguf.parts"
+    (blocks / "blk.0").mkdir(parents=True)
+    experiment.clean_up(plan, keep_blocks=True)
+    assert {path.name for path in (folder / "o").iterdir()} == {"other.gguf", blocks.name}
     experiment.clean_up(plan)
     assert [path.name for path in (folder / "o").iterdir()] == ["other.gguf"]
 
@@ -243,12 +248,54 @@ def test_the_command_prints_one_object_and_its_progress_elsewhere(source, folder
     assert not (folder / "var" / "work").exists() or not list((folder / "var" / "work").iterdir())
 
 
+def test_the_command_scores_tasks_and_gives_a_verdict(source, folder, capsys):
+    tasks = folder / "tasks.txt"
+    tasks.write_text("How deep is it?; two metres\n" + json.dumps(TASK))
+    arguments = ["quantize", str(source), "--types", "Q4_0", "--out", str(folder / "o")]
+    arguments += ["--tasks", str(tasks), "--no-speed", "--threads", "1", "--n-predict", "6"]
+    arguments += ["--eval-text", str(folder / "text.txt"), "--n-ctx", "64", "--windows", "2"]
+    call_command(*arguments, "--json")
+    report = json.loads(capsys.readouterr().out)
+    for variant in report["variants"]:
+        assert variant["tasks"]["of"] == 2
+        low, high = variant["tasks"]["interval"]
+        assert 0 <= low <= variant["tasks"]["right"] / 2 <= high <= 1
+        assert variant["prompt_tokens_per_second"] is None
+    assert "F16" in report["verdict"]
+    assert "The tasks can’t tell" in report["verdict"]
+    call_command(*arguments)
+    head, *_ = text = capsys.readouterr().out.splitlines()
+    assert "tasks" in head
+    assert "t/s" not in head
+    assert report["verdict"] in text
+
+
+def test_a_stopped_command_leaves_finished_blocks_and_nothing_half_done(
+    source, folder, monkeypatch
+):
+    def stop(plan, *_, **__):
+        target = experiment.variant_path(plan, "RTN-Q4_1")
+        target.parent.mkdir()
+        target.with_name(f".{target.name}.part").write_bytes(b"half")
+        (target.with_name(f".{target.name}.parts") / "blk.0").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment, "run_step", stop)
+    arguments = ["--types", "RTN-Q4_1", "--out", str(folder / "o")]
+    arguments += ["--eval-text", str(folder / "text.txt")]
+    with pytest.raises(CommandError, match="goes on at the next block"):
+        call_command("quantize", str(source), *arguments)
+    assert [path.name for path in (folder / "o").iterdir()] == [".tiny-RTN-Q4_1.gguf.parts"]
+
+
 def test_the_command_says_what_is_wrong_in_one_line(source, folder):
     empty, bad = folder / "empty.txt", folder / "bad.gguf"
     empty.write_text("\n\n")
     with pytest.raises(CommandError, match="holds no prompt"):
         call_command("quantize", str(source), "--prompts", str(empty))
-    bad.write_text("no model at all, only text")
+    bad.write_text("a question without an answer")
+    with pytest.raises(CommandError, match=r"bad\.gguf: Line 1: expected a question"):
+        call_command("quantize", str(source), "--tasks", str(bad))
     with pytest.raises(CommandError, match="not a GGUF file"):
         call_command("quantize", str(bad))
 

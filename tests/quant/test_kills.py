@@ -44,7 +44,9 @@ def test_every_experiment_completes_whoever_is_killed(bench: Bench, seed: int):
     chance.shuffle(victims)
     killed = []
     for victim in victims:
-        until(lambda: any(map(bench.running, experiments)), 90)
+        if ended(bench, experiments):
+            experiments.append(bench.create(source="tiny-F32.gguf", types=TYPES[0]))
+        until(lambda: any(map(bench.running, experiments)) or ended(bench, experiments), 90)
         time.sleep(chance.uniform(0, 2))  # the random moment
         until(lambda who=victim: bool(running(bench, who)) or ended(bench, experiments), 90)
         for pid in running(bench, victim)[:1]:
@@ -60,9 +62,9 @@ def test_every_experiment_completes_whoever_is_killed(bench: Bench, seed: int):
             print(f"experiment {pk} failed: {bench.error(pk)}")
             bench.act("retry", pk)
         bench.wait(pk, "done", 90)
-    for pk, types in zip(experiments, TYPES, strict=True):
-        results = bench.results(pk)
-        assert {f"measure:{kind}" for kind in ("F16", *types)} <= results.keys()
+    for pk in experiments:
+        steps = bench.query("SELECT DISTINCT state FROM quant_step WHERE experiment_id = ?", pk)
+        assert steps == [("done",)]
         until(lambda pk=pk: not leftovers(bench, pk), 10, lambda pk=pk: str(leftovers(bench, pk)))
     until(lambda: not running(bench, "child"), 5)
     assert not orphans(bench)

@@ -137,14 +137,14 @@ def with_answers(reference: str, variant: str) -> list[Row]:
 
 
 def test_lost_answers_that_could_be_chance_are_called_so():
-    said = tasks_verdict(with_answers("1" * 20, "1" * 17 + "000"), 0.9, chance=0)
+    said = tasks_verdict(with_answers("1" * 20, "1" * 17 + "000"), 0.9, guessing=0)
     assert said == (
         "Q4_K_M keeps 17 of F16’s 20 right answers; the 3 it lost could be chance (p = 0.25)."
     )
 
 
 def test_many_lost_answers_are_more_than_chance():
-    said = tasks_verdict(with_answers("1" * 20, "1" * 10 + "0" * 10), 0.9, chance=0)
+    said = tasks_verdict(with_answers("1" * 20, "1" * 10 + "0" * 10), 0.9, guessing=0)
     assert "keeps 10 of F16’s 20" in said
     assert "more than chance (p = 0.002)" in said
 
@@ -160,6 +160,6 @@ def test_won_answers_count_against_lost_ones():
 
 
 def test_tasks_that_the_reference_only_guesses_tell_nothing():
-    said = tasks_verdict(with_answers("1" * 6 + "0" * 14, "1" * 6 + "0" * 14), 0.9, chance=0.25)
+    said = tasks_verdict(with_answers("1" * 6 + "0" * 14, "1" * 6 + "0" * 14), 0.9, guessing=0.25)
     assert said == ("The tasks can’t tell: F16 itself gets 6 of 20 right, no better than guessing.")
     assert tasks_verdict(rows(("Q8_0", 175, 0.95)), 0.9, 0) == ""

@@ -7,9 +7,14 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.utils.module_loading import import_string
 
-from quant import experiment
+from quant import evals, experiment
 from quant.experiment import Plan, PlanError, StepFailed
+from quant.rows import percent_range, rows_of
+from quant.verdict import verdict
+
+LESSONS = "lessons"
 
 
 class Command(BaseCommand):
@@ -28,6 +33,18 @@ class Command(BaseCommand):
             "--calibration-text", metavar="FILE", help="methods' sample text; default: one of ours"
         )
         parser.add_argument("--out", metavar="DIR", help="where files go; default: the model store")
+        parser.add_argument(
+            "--tasks",
+            metavar="FILE",
+            help='questions with answers, as JSON lines or a table; "lessons": their quizzes',
+        )
+        parser.add_argument(
+            "--limit",
+            type=float,
+            default=0.9,
+            help="good enough for the verdict: this share of the reference's next tokens",
+        )
+        parser.add_argument("--no-speed", action="store_true", help="time nothing")
         parser.add_argument("--n-ctx", type=int, default=512, help="tokens in a window")
         parser.add_argument("--windows", type=int, default=12, help="at most; 0: the whole text")
         parser.add_argument(
@@ -39,18 +56,26 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         plan = None
+        stopped = False
         try:
             plan = self.plan(options)
             if plan.warning:
                 self.stderr.write(f"Note: {plan.warning}")
-            report = self.run(plan)
+            results = self.run(plan, speed=not options["no_speed"])
         except (PlanError, StepFailed) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
-            raise CommandError("Stopped. Finished variants stay, nothing half done does.") from None
+            stopped = True
+            raise CommandError(
+                "Stopped. Finished variants stay, and a method goes on at the next block."
+            ) from None
         finally:
             if plan:
-                experiment.clean_up(plan)
+                experiment.clean_up(plan, keep_blocks=stopped)
+        report = experiment.report(plan, results)
+        if not plan.embedder:
+            rows = rows_of(plan.types, results)
+            report["verdict"] = verdict(rows, plan.tasks, options["limit"])
         text = json.dumps(report, ensure_ascii=False) if options["json"] else table(report)
         self.stdout.write(text)
 
@@ -59,6 +84,7 @@ class Command(BaseCommand):
             options["source"],
             options["types"].split(","),
             prompts=lines_of(options["prompts"]) if options["prompts"] else None,
+            tasks=tasks_of(options["tasks"]) if options["tasks"] else [],
             text_file=options["eval_text"],
             calibration=options["calibration_text"],
             out=options["out"],
@@ -70,14 +96,14 @@ class Command(BaseCommand):
             pure=options["pure"],
         )
 
-    def run(self, plan: Plan) -> dict[str, Any]:
+    def run(self, plan: Plan, *, speed: bool) -> dict[str, Any]:
         results: dict[str, Any] = {}
-        todo = experiment.steps(plan)
+        todo = [s for s in experiment.steps(plan) if speed or not s.key.startswith("speed:")]
         for number, step in enumerate(todo, 1):
             bar = Bar(f"[{number}/{len(todo)}] {step.title}", step.unit)
             results[step.key] = experiment.run_step(plan, step, results, progress=bar.show)
             bar.end()
-        return experiment.report(plan, results)
+        return results
 
 
 class Bar:
@@ -123,6 +149,18 @@ def lines_of(file: str) -> list[str]:
     return lines
 
 
+def tasks_of(file: str) -> list[evals.Task]:
+    if file == LESSONS:
+        tasks = import_string(settings.QUANT_TASK_PROVIDER)()
+        if not tasks:
+            raise PlanError("no quizzes are loaded yet: run manage.py load_lessons")
+        return list(tasks)
+    try:
+        return evals.parse(Path(file).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, evals.TaskError) as error:
+        raise PlanError(f"the tasks in {file}: {error}") from error
+
+
 COLUMNS = {
     "type": "{type}",
     "MB": "{megabytes:.0f}",
@@ -148,10 +186,16 @@ def table(report: dict[str, Any]) -> str:
     """The report for people."""
     made = report["eval"]
     columns = EMBEDDER_COLUMNS if "passages" in made else COLUMNS
+    if report["variants"][0].get("prompt_tokens_per_second") is None:
+        columns = {name: cell for name, cell in columns.items() if not name.endswith("t/s")}
+    if "tasks" in report["variants"][0]:
+        columns = columns | {"tasks": "{tasks[right]}/{tasks[of]}", "95%": "{interval}"}
     rows = [list(columns)]
     for v in report["variants"]:
-        cells = (cell.format(**v, megabytes=v["bytes"] / 1e6) for cell in columns.values())
-        rows.append(list(cells))
+        shown = {**v, "megabytes": v["bytes"] / 1e6}
+        if "tasks" in v:
+            shown["interval"] = percent_range(v["tasks"]["interval"])
+        rows.append([cell.format(**shown) for cell in columns.values()])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
@@ -166,6 +210,8 @@ def table(report: dict[str, Any]) -> str:
         else f"{made['windows']} windows of {made['n_ctx']} tokens"
     )
     lines += ["", f"Measured on {size}: {made['text']}"]
+    if report.get("verdict"):
+        lines.append(report["verdict"])
     for v in report["variants"]:
         types = ", ".join(f"{count} {kind}" for kind, count in v["tensors"].items())
         lines += ["", f"{v['type']}: {v['file']}", f"  tensors: {types}"]
