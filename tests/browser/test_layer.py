@@ -35,9 +35,11 @@ def test_sliders_answer_without_leaving_the_page(lab: Site, page: Page):
     page.evaluate("window.stays = true")
     slide(page, "Bits for a code", "ArrowLeft")
     expect(said).to_contain_text("3 bits")
+    expect(page.locator("#bits-now")).to_have_text("3")
     assert errors.inner_text() != before
     slide(page, "Weights in a group", "ArrowLeft")
     expect(said).to_contain_text("groups of 16")
+    expect(page.locator("#size-now")).to_have_text("16")
     page.get_by_label("Method in the pictures").select_option("AWQ")
     expect(page.get_by_role("heading", name="before and after: AWQ")).to_be_visible()
     assert page.evaluate("window.stays")
