@@ -32,7 +32,7 @@ class NoReader(Exception):
     """Raised by a Reader that can't: the answer then rests on words alone."""
 
 
-NEAR = 0.2  # a further quote must score within this of the best
+NEAR = 0.3  # a further quote must score within this of the best
 QUOTES = 3
 SURE = 0.7  # how likely another lesson must cover a question to be named
 SHORT = 9  # words; shorter passages rarely say enough alone
@@ -124,12 +124,12 @@ def answer(
     if quizhelp.wants_one(question) and (one := quizhelp.to_try(quiz, helped)):
         return _quiz_me(one)
     if page := intents.about_page(question):
-        return _about_page(page, index)
+        return _about_page(page, index, others)
     asking = intents.without_orders(question)
     asked = Asked.of(asking, index)
     if not asked.words and not asked.defines:
         return _not_covered(index, orders=asking != question)
-    asked = _continued(asked, previous, index)
+    asked = continued(asked, previous, index)
     try:
         found = _judged(asked, index, reader)
     except NoReader:
@@ -163,7 +163,7 @@ def _judged(asked: Asked, index: LessonIndex, reader: Reader | None) -> _Found:
     return _Found(asked, ranking, chance, covered)
 
 
-def _continued(asked: Asked, previous: str, index: LessonIndex) -> Asked:
+def continued(asked: Asked, previous: str, index: LessonIndex) -> Asked:
     """ "And for 8-bit?" asked after another question: taken together with it."""
     short = len(asked.words) <= 3
     points_back = re.match(
@@ -269,8 +269,8 @@ def _not_covered(
     parts = [said, f"It does cover {covers}."]
     if other:
         parts.append(f"Another lesson may help: “{other.title}”.")
-    if text.language(question, index.words) != "en":
-        parts.append("I understand English best: please try asking in English.")
+    if (language := text.language(question, index.words)) != "en":
+        parts.append(text.sorry(language))
     links = (Link(f"/lessons/{other.slug}/", other.title),) if other else ()
     return Answer("not_covered", " ".join(parts), links=links, without_model=without_model)
 
@@ -315,7 +315,28 @@ def _quiz_me(one: quizhelp.Question) -> Answer:
     return Answer("small_talk", said, (), links, offers, quizhelp.ASKED + one.key)
 
 
-def _about_page(page: str, index: LessonIndex) -> Answer:
+def _next(here: LessonIndex, lessons: Sequence[LessonIndex]) -> Answer:
+    slugs = [index.slug for index in lessons]
+    place = slugs.index(here.slug) + 1 if here.slug in slugs else len(slugs)
+    if place >= len(slugs):
+        said = "This is the last lesson of the list. The page ends with others that are related."
+        return Answer("small_talk", said, links=(Link("/", "All lessons"),))
+    after = lessons[place]
+    said = f"The next lesson is “{after.title}”. The page ends with others that are related."
+    return Answer("small_talk", said, links=(Link(f"/lessons/{after.slug}/", after.title),))
+
+
+def _about_page(
+    page: str, index: LessonIndex, lessons: Callable[[], Sequence[LessonIndex]]
+) -> Answer:
+    if page == "next":
+        return _next(index, lessons())
+    if page == "hard":
+        return Answer(
+            "small_talk",
+            f"That depends on what you know already. Begin with “{REQUIRED[0]}”, and ask me about "
+            "any word that is unclear: I'll show you where the lesson explains it.",
+        )
     if page == "length":
         minutes = f"about {index.minutes} minutes" if index.minutes else "a few minutes"
         return Answer("small_talk", f"Reading this lesson takes {minutes}. A quiz follows.")

@@ -155,11 +155,9 @@ def _rate(found: Iterable[bool]) -> float | None:
     return round(sum(values) / len(values), 3) if values else None
 
 
-OVER_REFUSAL = 0.07  # the share of covered questions that calibrating accepts to lose
-
-
 def calibrate(rows: Sequence[tuple[Case, gate.Signs]]) -> tuple[gate.Gate, dict[str, float]]:
-    """Fit the gate; the threshold from what it says of lessons that it was not fitted on."""
+    """Fit the gate; the threshold from what it says of lessons that it was not fitted on: where it
+    refuses the same share of covered questions as it answers of the others."""
     lessons = sorted({case.lesson for case, _ in rows})
     chances: list[tuple[bool, float]] = []
     for held_out in lessons:
@@ -170,14 +168,21 @@ def calibrate(rows: Sequence[tuple[Case, gate.Signs]]) -> tuple[gate.Gate, dict[
             for case, signs in rows
             if case.lesson == held_out
         ]
-    covered = sorted(p for is_covered, p in chances if is_covered)
+    covered = [p for is_covered, p in chances if is_covered]
     others = [p for is_covered, p in chances if not is_covered]
-    threshold = covered[int(OVER_REFUSAL * len(covered))]
+    threshold = min(
+        sorted(covered),
+        key=lambda t: abs(_below(covered, t) + _below(others, t) - 1),
+    )
     report = {
-        "over_refusal": round(sum(p < threshold for p in covered) / len(covered), 3),
-        "refusal_recall": round(sum(p < threshold for p in others) / len(others), 3),
+        "over_refusal": round(_below(covered, threshold), 3),
+        "refusal_recall": round(_below(others, threshold), 3),
     }
     return _fit(rows, threshold), report
+
+
+def _below(chances: Sequence[float], threshold: float) -> float:
+    return sum(p < threshold for p in chances) / max(len(chances), 1)
 
 
 def _fit(rows: Sequence[tuple[Case, gate.Signs]], threshold: float) -> gate.Gate:

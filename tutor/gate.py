@@ -4,10 +4,12 @@ A few signs go into a logistic regression, fitted by `manage.py calibrate_tutor`
 calibration.json: how well the best passage matches; which share of the question's subject words
 the lesson knows, rare words counting more; how rare the rarest word is that it never mentions
 ("LoRA", "H100": a name that the page does not have is the best sign of all); how many subject
-words there are, since one matching word alone says little; and how well the worst-placed word is
-met by the best passages (matching.py). Left out because they added nothing on lessons not fitted
-on: the margin to the next passages, embeddings of unknown words, other lessons' scores, kinds of
-question.
+words there are, since one matching word alone says little; how well the worst-placed word is met
+by the best passages (matching.py); how near the question is to the lesson as a whole, which says
+what a good match is worth here; and whether the best passages lack what "How many X" counts or
+"How do I X" does. Left out because they added nothing on lessons not fitted on: the margin to the
+next passages, embeddings of unknown words, other lessons' scores, names and sizes of models found
+in one passage, the mean of the best-matching tokens.
 """
 
 import json
@@ -36,6 +38,8 @@ class Signs:
     words: float  # how many subject words, 6 at most
     whole: float = 0.0  # the question's worst-placed token in the best six passages
     subject: float = 0.0  # the same for tokens that carry a subject, in the best three
+    usual: float = 0.0  # the mean cosine of the lesson's passages
+    lacks: float = 0.0  # 1 where the best three lack what is counted or done
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,9 @@ def signs(asked: Asked, ranking: Ranking, match: Match | None = None) -> Signs:
     words = dict(zip(asked.words, asked.stems, strict=True))
     total = sum(map(rarity, words))
     missing = [rarity(word) for word, stem in words.items() if not ranking.index.knows(stem)]
-    whole = subject = 0.0
+    whole = subject = usual = 0.0
+    if ranking.cosines is not None and len(ranking.cosines):
+        usual = float(ranking.cosines.mean())
     if match and ranking.cosines is not None:
         found = match(asked.mended, [passage.read for passage, _ in ranking.best(6)])
         whole, subject = float(found[:, 0].max()), float(found[:3, 1].max())
@@ -76,7 +82,27 @@ def signs(asked: Asked, ranking: Ranking, match: Match | None = None) -> Signs:
         words=min(len(words), 6),
         whole=whole,
         subject=subject,
+        usual=usual,
+        lacks=float(_lacks_what_is_asked(asked, ranking)),
     )
+
+
+_HOW_TO = re.compile(
+    r"\bhow (?:do|can|could|should|would|to)\b(?: (?:i|you|we|one))? (?:\w+ly )?([a-z]+)", re.I
+)
+_HOW_MANY = re.compile(r"\bhow many ([\w.-]+)(?: ([\w-]+))?", re.I)
+
+
+def _lacks_what_is_asked(asked: Asked, ranking: Ranking) -> bool:
+    """Whether the best passages name neither of the two words after "How many", or not the verb
+    of "How do I": "How many layers has ...?" is not answered by another number about it."""
+    stems = {stem for passage, _ in ranking.best(3) for stem in text.stems(passage.read)}
+    for pattern in (_HOW_TO, _HOW_MANY):
+        if found := pattern.search(asked.mended):
+            wanted = {text.stem(w.lower()) for w in found.groups() if w} - text.STOP
+            if wanted and not wanted & stems:
+                return True
+    return False
 
 
 _WHO = re.compile(

@@ -83,7 +83,7 @@ def question_number(written: str) -> int | None:
 
 
 def about_page(question: str) -> str | None:
-    """ "length", "summary", "first_point", "sources" or "quiz": what of the page is asked for."""
+    """What of the page is asked for: "length", "summary", "next" and so on (phrases.toml)."""
     written = text.plain(question)
     if _ABOUT_QUIZ.search(written):
         return "quiz"

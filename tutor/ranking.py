@@ -54,7 +54,8 @@ class Asked:
 
     @classmethod
     def of(cls, question: str, index: LessonIndex) -> "Asked":
-        written = _FILLER.sub("", text.write_out(" ".join(question.split()))).strip()
+        question = " ".join(question.split())
+        written = _FILLER.sub("", text.write_out(text.in_english(question, index.words))).strip()
         return cls(question, text.mend(written or question, index.words, index.stems))
 
     @cached_property

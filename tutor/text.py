@@ -1,7 +1,7 @@
 """Words: what of a question or a passage is compared, and how misspelt ones are mended.
 
 >>> stems("Does four-bit quantisation need less RAM?")
-['4bit', 'quantiz', 'need', 'less', 'ram']
+['4bit', 'quantiz', 'need', 'less', 'memori']
 """
 
 import re
@@ -64,7 +64,7 @@ def words(text: str, kinds: bool = True) -> list[str]:
     """Words in order; with `kinds`, "8-bit", "INT8" and "Q8_0" all give "8bit" too.
 
     >>> words("Q8_0 or 8-bit?"), words("Q8_0 or 8-bit?", kinds=False)
-    (['q8_0', 'q8', '8bit', 'or', '8bit'], ['q8_0', 'or', '8bit'])
+    (['q8_0', 'q8', '8bit', '8bit', 'or', '8bit'], ['q8_0', 'or', '8bit'])
     """
     text = _THOUSANDS.sub("", plain(text))
     for pattern, named in _NAMES:
@@ -151,6 +151,46 @@ def nearest(word: str, vocabulary: Mapping[str, int]) -> str | None:
     return best[3] if best else None
 
 
+_OTHERS = tomllib.loads(Path(__file__).with_name("languages.toml").read_text(encoding="utf-8"))
+_ENGLISH = {
+    code: dict(zip(*[iter(entry["words"].split())] * 2, strict=True))
+    for code, entry in _OTHERS.items()
+}
+# English function words that no other language here writes the same way.
+_PLAINLY_ENGLISH = STOP - {
+    *(word for glossary in _ENGLISH.values() for word in glossary),
+    *("a", "am", "an", "as", "at", "do", "he", "i", "in", "is", "me", "no", "on", "one", "s", "so"),
+    *("t", "to", "us", "was"),
+}
+_OPENS_ENGLISH = frozenset(
+    ["how", "what", "which", "why", "when", "where", "does", "did", "should", "could", "would"]
+)
+SORRY = "I understand English best: please try asking in English."
+
+
+def sorry(code: str) -> str:
+    """That English is understood best, in the language, where there is a line for it."""
+    return _OTHERS[code]["sorry"] if code in _OTHERS else SORRY
+
+
+def in_english(question: str, known: Collection[str] = ()) -> str:
+    """The question with the site's terms in English, if it is in a language with a glossary.
+
+    >>> in_english("¿Cuántos bits por peso usa Q8_0?")
+    'how many bits for weight use Q8_0'
+    """
+    glossary = _ENGLISH.get(language(question, known), {})
+    if not glossary:
+        return question
+    tokens = [token.strip('¿¡?!.,:;()"„“”«»') for token in question.split()]
+    found = [token if token in known else glossary.get(token.lower(), token) for token in tokens]
+    return " ".join(
+        word.replace("_", " ") if word in glossary.values() else word
+        for word in found
+        if word != "-"
+    )
+
+
 LANGUAGES = ("es", "fr", "de", "it", "pt", "nl", "pl", "tr", "id", "sv", "cs", "ro", "fi")
 
 
@@ -162,8 +202,12 @@ def language(text: str, known: Collection[str] = ()) -> str:
     letters = [c for c in text if c.isalpha()]
     if letters and sum("LATIN" in unicodedata.name(c, "") for c in letters) < len(letters) / 2:
         return "other"
-    tokens = [w for w in words(text) if w not in known and not any(c.isdigit() for c in w)]
+    tokens = [w for w in words(text) if w not in known and w not in CHAT and w.isalpha()]
     if len(tokens) < 2:
+        return "en"
+    written = [w for w in words(text) if w.isalpha()]
+    opens = written and written[0] in _OPENS_ENGLISH
+    if opens or sum(w in _PLAINLY_ENGLISH for w in written) >= 0.4 * len(written):
         return "en"
     english = _familiarity(tokens, "en")
     best = max(LANGUAGES, key=lambda code: _familiarity(tokens, code))
