@@ -14,7 +14,7 @@ _DEFINED = re.compile(rf"^{_SUBJECT} (?:is an?|means|stands for)\b(?! (?:lot|hin
 _CALLED = re.compile(rf"\b(?:is|are) called {_SUBJECT}[,.]")
 _VAGUE = re.compile(
     r"\b(?:it|this|that|here|there|one|each|another|what|she|he|they|whether|of|no|if|small|new|"
-    r"honest|whole|greedy|\d+|word|dash|number|difference|answer)\b",
+    r"honest|whole|greedy|\d+|word|dash|number|difference|answer|so|then|also|therefore)\b",
     re.IGNORECASE,
 )
 
@@ -31,17 +31,19 @@ def _made(index: LessonIndex) -> tuple[str, ...]:
         match = _DEFINED.match(passage.text) or _CALLED.search(passage.text)
         if passage.kind != "sentence" or not match or _VAGUE.search(match["subject"]):
             continue
-        asks = f"What is {_named(match['subject'])}?"
+        asks = f"What is {_named(match['subject'], index)}?"
         if asks not in found and _is_answered(asks, index, passage.anchor):
             term = set(text.stems(match["subject"]))
             found[asks] = sum(term <= counts.keys() for counts in index.alone.counts)
     return (*sorted(found, key=lambda asks: -found[asks])[: COUNT - 1], LIMITS)
 
 
-def _named(subject: str) -> str:
-    """ "The scale" -> "the scale"; "Quantization" -> "quantization"; "GPTQ" stays."""
+def _named(subject: str, index: LessonIndex) -> str:
+    """ "The scale" -> "the scale"; "Quantization" -> "quantization"; "GPTQ" and "Hermes" stay."""
     first = subject.split()[0]
-    is_name = any(c.isupper() or c.isdigit() for c in first[1:])
+    is_name = any(c.isupper() or c.isdigit() for c in first[1:]) or not any(
+        re.search(rf"\b{re.escape(first.lower())}\b", passage.text) for passage in index.passages
+    )
     return subject if is_name else subject[0].lower() + subject[1:]
 
 

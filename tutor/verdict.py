@@ -19,8 +19,12 @@ _YES_NO = re.compile(
     re.IGNORECASE,
 )
 _NEGATION = re.compile(
-    r"\b(?:not|no|never|cannot|can't|none|nothing|nobody|neither|nor|without|hardly|seldom|rarely|"
-    r"fails? to|stop[s]?|avoid|instead)\b|n't\b",
+    r"\b(?:not|no|never|cannot|can't|none|nothing|nobody|neither|nor)\b|n't\b", re.IGNORECASE
+)
+# What may turn a sentence round or not ("stop here"): no verdict where one stands.
+_TURNS = re.compile(
+    r"\b(?:without|hardly|seldom|rarely|fail(?:s|ed)? to|stop(?:s|ped)?|avoids?|instead|unless|"
+    r"except|mistake|myth|wrong|false|untrue)\b",
     re.IGNORECASE,
 )
 _UNSAID = frozenset({"ai", "model"})  # "AI" is in the headings; a "4-bit" is a 4-bit model
@@ -30,7 +34,9 @@ _CLAUSE = re.compile(r"[:;,()]|\b(?:but|because|so that|so|which|while|although|
 def opener(asked: Asked, passage: Quotable) -> str | None:
     """ "Yes" or "No" where the passage settles a yes/no question; else None."""
     question = asked.mended.strip()
-    if not _YES_NO.match(question) or _NEGATION.search(question) or passage.kind == "row":
+    if not _YES_NO.match(question) or passage.kind == "row":
+        return None
+    if _NEGATION.search(question) or _TURNS.search(question):
         return None
     if passage.context not in ("", CANNOT, DOES_WELL):
         return None
@@ -39,7 +45,10 @@ def opener(asked: Asked, passage: Quotable) -> str | None:
         return None
     for number, clause in enumerate(_CLAUSE.split(passage.text)):
         if _says(wanted, question, clause):
-            return _polarity(passage, number, bool(_NEGATION.search(clause)))
+            negations = len(_NEGATION.findall(clause))
+            if negations > 1 or _TURNS.search(clause):
+                return None
+            return _polarity(passage, number, negations == 1)
     return None
 
 

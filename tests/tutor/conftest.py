@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 
 from quant.llama import Context, Model
-from tests.quant.conftest import write_tiny_model
+from tests.quant.conftest import real, write_tiny_model
 from tutor.engine.scheduler import Scheduler
+
+__all__ = ["real"]  # a fixture of the models' tests, for ours
 
 
 @pytest.fixture(scope="session")
