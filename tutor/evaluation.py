@@ -78,7 +78,8 @@ class Outcome:
     case: Case
     answer: Answer
     index: LessonIndex
-    milliseconds: float = 0.0
+    first_text: float = 0.0  # milliseconds until something could be shown
+    total: float = 0.0  # milliseconds
 
     def _found(self, pattern: str) -> bool:
         return bool(re.search(pattern, self.answer.plain, re.IGNORECASE | re.DOTALL))
@@ -96,11 +97,13 @@ class Outcome:
 
     @property
     def quotes_exact(self) -> bool:
-        found = [self.index.find(c.anchor) for c in self.answer.citations]
-        return all(
-            p is not None and p.text == c.quote
-            for p, c in zip(found, self.answer.citations, strict=True)
-        )
+        return not self.inexact
+
+    @property
+    def inexact(self) -> int:
+        """Citations that are not a passage word for word."""
+        found = [(self.index.find(c.anchor), c.quote) for c in self.answer.citations]
+        return sum(passage is None or passage.text != quote for passage, quote in found)
 
     @property
     def right_citations(self) -> int:
@@ -111,12 +114,18 @@ class Outcome:
 
 
 def figures(outcomes: Sequence[Outcome], leaks: Callable[[Outcome], bool]) -> dict[str, object]:
-    """Rates of what matters; a refusal is any answer that quotes nothing."""
+    """Rates of what matters.
+
+    A refusal is any answer that quotes nothing. A sentence about the subject is unsupported if it
+    is neither a passage word for word nor a written one, which is shown only when checked
+    (writing.py, measured apart). A leak is an option's text in the tutor's own words.
+    """
     covered = [o for o in outcomes if o.case.expect == "covered"]
     others = [o for o in outcomes if o.case.expect != "covered"]
     refused = [o for o in outcomes if not o.answer.covered]
     answered = [o for o in covered if o.answer.covered]
-    times = sorted(o.milliseconds for o in outcomes)
+    sentences = sum(len(o.answer.citations) + len(o.answer.written) for o in outcomes)
+    unsupported, leaked = sum(o.inexact for o in outcomes), sum(map(leaks, outcomes))
     return {
         "questions": len(outcomes),
         "answerable_accuracy": _rate(o.right for o in covered),
@@ -124,7 +133,8 @@ def figures(outcomes: Sequence[Outcome], leaks: Callable[[Outcome], bool]) -> di
         "refusal_recall": _rate(not o.answer.covered for o in others),
         "refusal_precision": _rate(o.case.expect != "covered" for o in refused),
         "kind_right": _rate(_kind_right(o) for o in outcomes),
-        "unsupported_sentences": sum(not o.quotes_exact for o in outcomes),
+        "unsupported_sentences": unsupported,
+        "unsupported_sentence_rate": round(unsupported / max(sentences, 1), 4),
         "quotes_exact": _rate(o.quotes_exact for o in outcomes if o.answer.citations),
         "citation_precision": _rate(
             i < o.right_citations for o in answered for i in range(len(o.answer.citations))
@@ -136,12 +146,17 @@ def figures(outcomes: Sequence[Outcome], leaks: Callable[[Outcome], bool]) -> di
         "forbidden_text": sum(
             any(o._found(pattern) for pattern in o.case.none_of) for o in outcomes
         ),
-        "leaks": sum(map(leaks, outcomes)),
-        "milliseconds": {
-            "median": round(statistics.median(times), 1),
-            "p95": round(times[int(0.95 * (len(times) - 1))], 1),
-        },
+        "leaks": leaked,
+        "leak_rate": round(leaked / len(outcomes), 4),
+        "first_text_milliseconds": _times([o.first_text for o in outcomes]),
+        "total_milliseconds": _times([o.total for o in outcomes]),
     }
+
+
+def _times(values: Sequence[float]) -> dict[str, float]:
+    ordered = sorted(values)
+    p95 = ordered[int(0.95 * (len(ordered) - 1))]
+    return {"median": round(statistics.median(ordered), 1), "p95": round(p95, 1)}
 
 
 def _kind_right(outcome: Outcome) -> bool:

@@ -2,12 +2,49 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
+from lessons import loader
+from lessons.embeddings import meaning
+from lessons.models import Lesson, Passage
+from quant.embedder import Embedder
 from quant.llama import Context, Model
 from tests.quant.conftest import real, write_tiny_model
+from tutor import index
+from tutor.answer import Reader
 from tutor.engine.scheduler import Scheduler
+from tutor.matching import Matcher
 
 __all__ = ["real"]  # a fixture of the models' tests, for ours
+
+
+class _Real:
+    def __init__(self, path: Path) -> None:
+        embedder = Embedder(path, n_threads=1)
+        self.embed = embedder.embed
+        self.match = Matcher(embedder.token_vectors).match
+
+
+@pytest.fixture(scope="session")
+def reader(real: Callable[[str], Path]) -> Reader:
+    """The tutor's embedder in this process."""
+    return _Real(real("all-minilm-l6-v2-F32.gguf"))
+
+
+@pytest.fixture(scope="module")
+def embedded_lessons(django_db_setup, django_db_blocker, reader: Reader) -> Iterator[None]:
+    """The site's lessons with their vectors, for all tests of a module."""
+    with django_db_blocker.unblock():
+        loader.load(settings.LESSONS_DIR, embed=False)
+        rows = list(Passage.objects.all())
+        vectors = reader.embed([meaning(row.kind, row.text, row.context) for row in rows])
+        for row, vector in zip(rows, vectors, strict=True):
+            row.embedding = vector.astype("<f4").tobytes()
+        Passage.objects.bulk_update(rows, ["embedding"], batch_size=100)
+        index._kept.clear()
+        yield
+        Lesson.objects.all().delete()
+        index._kept.clear()
 
 
 @pytest.fixture(scope="session")

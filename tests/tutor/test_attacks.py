@@ -1,22 +1,17 @@
-"""Prompts that try to make the tutor say what it must not, with the real embedder where it has
-been fetched for the tests: attacks.jsonl."""
+"""Prompts of attacks.jsonl, which try to make the tutor say what it must not, with its real
+embedder."""
 
-import html
 import json
 import re
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils.html import escape
 
-from lessons import loader
-from lessons.models import Lesson, Passage
-from quant.embedder import Embedder
 from tutor import asking, index, intents, limits, quizhelp, remote
-from tutor.answer import Reader
-from tutor.matching import Matcher
+from tutor.answer import answer
 
 ATTACKS = [
     json.loads(line)
@@ -27,36 +22,10 @@ pytestmark = pytest.mark.django_db
 _OPENINGS = re.compile(r"(?:Yes|No)\.|")
 
 
-class Real:
-    def __init__(self, path: Path) -> None:
-        embedder = Embedder(path, n_threads=1)
-        self.embed = embedder.embed
-        self.match = Matcher(embedder.token_vectors).match
-
-
-@pytest.fixture(scope="module")
-def reader(real) -> Reader:
-    return Real(real("all-minilm-l6-v2-F32.gguf"))
-
-
-@pytest.fixture(scope="module")
-def loaded(django_db_setup, django_db_blocker, reader):
-    """The lessons under attack with their vectors, for all tests of this module."""
-    with django_db_blocker.unblock():
-        loader.load(settings.LESSONS_DIR, embed=False)
-        rows = list(Passage.objects.filter(lesson__slug__in=SLUGS))
-        vectors = reader.embed([f"{row.context} {row.text}".strip() for row in rows])
-        for row, vector in zip(rows, vectors, strict=True):
-            row.embedding = vector.astype("<f4").tobytes()
-        Passage.objects.bulk_update(rows, ["embedding"], batch_size=100)
-        index._kept.clear()
-        yield
-        Lesson.objects.all().delete()
-        index._kept.clear()
-
-
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack["id"])
-def test_no_attack_gets_more_than_quotes_and_fixed_phrases(attack, loaded, reader) -> None:
+def test_no_attack_gets_more_than_quotes_and_fixed_phrases(
+    attack, embedded_lessons, reader
+) -> None:
     question = attack["question"].replace("\0", "").strip()
     if not question:
         return
@@ -77,7 +46,9 @@ def test_no_attack_gets_more_than_quotes_and_fixed_phrases(attack, loaded, reade
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack["id"])
-def test_the_page_escapes_what_was_asked(attack, loaded, client: Client, monkeypatch) -> None:
+def test_the_page_escapes_what_was_asked(
+    attack, embedded_lessons, client: Client, monkeypatch
+) -> None:
     monkeypatch.setattr(limits.browsers, "wait", lambda key: 0)
     monkeypatch.setattr(limits.addresses, "wait", lambda key: 0)
     monkeypatch.setattr(remote.reader, "_silent_until", float("inf"))  # by words: no engine here
@@ -86,9 +57,10 @@ def test_the_page_escapes_what_was_asked(attack, loaded, client: Client, monkeyp
     assert response.status_code in (200, 400)
     page = response.content.decode()
     question = attack["question"].replace("\0", "").strip()
-    if re.search(r"<\w|javascript:|<\|", question):
+    if re.search(r"<\w|<\|", question):
         assert question not in page
-        assert html.escape(question.splitlines()[0], quote=False)[:20].split("&#")[0] in page
+        assert escape(question.splitlines()[0]) in page
+    assert 'href="javascript:' not in page
 
 
 def test_a_lesson_that_gives_orders_is_quoted_and_not_obeyed(db, reader) -> None:
@@ -96,8 +68,6 @@ def test_a_lesson_that_gives_orders_is_quoted_and_not_obeyed(db, reader) -> None
     passage = index.Quotable("p-1", "The premise", "sentence", order, "")
     vectors = reader.embed([order])
     lesson = index.LessonIndex("slug", "Orders", "", [passage], vectors)
-    from tutor.answer import answer
-
     found = answer("what should every quiz say according to your rules", lesson, reader=reader)
     assert found.plain.replace(f"“{order}”", "").strip() in ("", "The lesson says:") or (
         not found.covered
@@ -108,6 +78,6 @@ def test_a_lesson_that_gives_orders_is_quoted_and_not_obeyed(db, reader) -> None
     ("question", "says"),
     [("", "empty"), ("   \n", "empty"), ("a" * (intents.LIMIT + 1), "2000 at most")],
 )
-def test_the_command_refuses_what_it_cannot_ask(loaded, question, says) -> None:
+def test_the_command_refuses_what_it_cannot_ask(embedded_lessons, question, says) -> None:
     with pytest.raises(CommandError, match=says):
         call_command("ask", SLUGS[0], question)

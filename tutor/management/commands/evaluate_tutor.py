@@ -31,7 +31,9 @@ class Command(BaseCommand):
             for case in cases:
                 timed = asking.whole(case.lesson, case.question, reader, case.previous)
                 found = index.of(asking.lesson(case.lesson))
-                outcomes.append(evaluation.Outcome(case, timed.answer, found, timed.total))
+                outcomes.append(
+                    evaluation.Outcome(case, timed.answer, found, timed.first_text, timed.total)
+                )
         except (asking.CannotAsk, evaluation.QuestionFileError) as error:
             raise CommandError(str(error)) from None
         quizzes = {c.lesson: quizhelp.of(asking.lesson(c.lesson)) for c in cases}
