@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tutor import gate
+from tutor import checks, gate
 from tutor.answer import Answer
 from tutor.index import LessonIndex
 
@@ -106,6 +106,14 @@ class Outcome:
         return sum(passage is None or passage.text != quote for passage, quote in found)
 
     @property
+    def unsupported(self) -> int:
+        """Sentences shown that the lesson does not say: quotes not exact, written ones refused."""
+        quotes = [q for c in self.answer.citations if (q := self.index.find(c.anchor))]
+        checker = checks.Checker(quotes)
+        refused = [said for said in self.answer.written if checker.accept(said)]
+        return len(refused) + self.inexact
+
+    @property
     def right_citations(self) -> int:
         return sum(
             any(re.search(p, f"{c.quote} {c.note}", re.IGNORECASE) for p in self.case.any_of)
@@ -117,15 +125,15 @@ def figures(outcomes: Sequence[Outcome], leaks: Callable[[Outcome], bool]) -> di
     """Rates of what matters.
 
     A refusal is any answer that quotes nothing. A sentence about the subject is unsupported if it
-    is neither a passage word for word nor a written one, which is shown only when checked
-    (writing.py, measured apart). A leak is an option's text in the tutor's own words.
+    is neither a passage word for word nor a written one that passes the checks when it is checked
+    again (how good they are: evaluate_checks). A leak is an option's text in the tutor's own words.
     """
     covered = [o for o in outcomes if o.case.expect == "covered"]
     others = [o for o in outcomes if o.case.expect != "covered"]
     refused = [o for o in outcomes if not o.answer.covered]
     answered = [o for o in covered if o.answer.covered]
     sentences = sum(len(o.answer.citations) + len(o.answer.written) for o in outcomes)
-    unsupported, leaked = sum(o.inexact for o in outcomes), sum(map(leaks, outcomes))
+    unsupported, leaked = sum(o.unsupported for o in outcomes), sum(map(leaks, outcomes))
     return {
         "questions": len(outcomes),
         "answerable_accuracy": _rate(o.right for o in covered),
@@ -135,6 +143,8 @@ def figures(outcomes: Sequence[Outcome], leaks: Callable[[Outcome], bool]) -> di
         "kind_right": _rate(_kind_right(o) for o in outcomes),
         "unsupported_sentences": unsupported,
         "unsupported_sentence_rate": round(unsupported / max(sentences, 1), 4),
+        "written_answers": sum(o.answer.kind == "written" for o in outcomes),
+        "written_sentences": sum(len(o.answer.written) for o in outcomes),
         "quotes_exact": _rate(o.quotes_exact for o in outcomes if o.answer.citations),
         "citation_precision": _rate(
             i < o.right_citations for o in answered for i in range(len(o.answer.citations))

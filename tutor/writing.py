@@ -129,7 +129,8 @@ async def sentences(
                     yield said
     except (httpx.HTTPError, httpx.InvalidURL, Nonsense) as error:
         _silent_until[asked.url] = time.monotonic() + PAUSE
-        logger.warning("no written answer from %s: %s", asked.url, error or type(error).__name__)
+        said = str(error).partition("\n")[0] or type(error).__name__
+        logger.warning("no written answer from %s: %s", asked.url, said)
 
 
 _silent_until: dict[str, float] = {}

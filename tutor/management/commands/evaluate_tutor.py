@@ -37,7 +37,11 @@ class Command(BaseCommand):
         except (asking.CannotAsk, evaluation.QuestionFileError) as error:
             raise CommandError(str(error)) from None
         quizzes = {c.lesson: quizhelp.of(asking.lesson(c.lesson)) for c in cases}
-        leaks = lambda o: quizhelp.leaks(o.answer.opening, quizzes[o.case.lesson])  # noqa: E731
+
+        def leaks(one: evaluation.Outcome) -> bool:
+            own_words = " ".join((one.answer.opening, *one.answer.written))
+            return quizhelp.leaks(own_words, quizzes[one.case.lesson])
+
         figures = evaluation.figures(outcomes, leaks)
         if options["json"]:
             self.stdout.write(json.dumps(figures, indent=2))
