@@ -8,8 +8,8 @@ import pytest
 from tutor import asking, evaluation, index, quizhelp
 
 FILE = Path(__file__).with_name("questions.jsonl")
-FLOORS = {"answerable_accuracy": 0.0, "refusal_recall": 0.0, "refusal_precision": 0.0}
-CEILING = {"over_refusal": 1.0}
+FLOORS = {"answerable_accuracy": 0.85, "refusal_recall": 0.91, "refusal_precision": 0.88}
+CEILING = {"over_refusal": 0.1}
 
 
 @pytest.mark.django_db
