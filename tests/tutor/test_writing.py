@@ -22,8 +22,8 @@ from quant.llama import Model
 from tests.lessons.samples import make_lesson
 from tests.tutor.sentences import CACHE
 from tests.tutor.test_engine import Served
-from tutor import asking, remote, writing
-from tutor.answer import Answer, NoReader, cite
+from tutor import answer, asking, writing
+from tutor.answer import Answer, cite
 from tutor.index import LessonIndex, Quotable
 
 PASSAGE = Quotable("p-1", "The premise", "sentence", CACHE.text, "")
@@ -235,19 +235,11 @@ def test_the_small_model_writes_only_if_told_to(settings: Any) -> None:
     assert writing.server() == writing.Server(settings.ENGINE_URL, "", settings.TUTOR_MODEL)
 
 
-class Away:
-    """An engine that is not there."""
-
-    def embed(self, texts: object) -> Any:
-        raise NoReader("away")
-
-    match = embed
-
-
 @pytest.fixture
 def lesson(scripted: Scripted, settings: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     settings.TUTOR_URL, settings.TUTOR_WRITES = scripted.url, "auto"
-    monkeypatch.setattr(remote, "reader", Away())
+    # What is quoted is ranking's business, and this lesson of one sentence is none to rank.
+    monkeypatch.setattr(answer, "answer", lambda *_, **__: QUOTES)
     made = make_lesson(1, slug="cache")
     made.passages.update(text=CACHE.text)
     return made.slug
