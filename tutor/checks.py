@@ -73,7 +73,7 @@ class Checker:
         words = _bare(read(said))
         if len(words) < 2:
             return "says too little"
-        if any(_within(words, before) for before in self._said):
+        if any(_within(words, old) or _within(old, words) for old in self._said):
             return "repeated"
         if not self._supported(said):
             strange = [w for w in words if w not in self._words]

@@ -79,6 +79,8 @@ def test_a_sentence_passes_only_once() -> None:
     checker = Checker([CACHE])
     assert checker.accept("The KV cache grows with every token.") == ""
     assert checker.accept("The KV cache grows with each token.") == "repeated"
+    longer = "The KV cache grows with every token, and long chats need more memory."
+    assert checker.accept(longer) == "repeated"
     assert checker.accept(CACHE.text) == ""
     assert checker.accept("Long chats need more memory.") == "repeated"
 
