@@ -10,7 +10,7 @@ from django.utils.module_loading import import_string
 from quant import evals, gguf_file, registry, variants
 from quant.calibration import DEFAULT_TEXT
 from quant.models import Experiment
-from quant.sources import header, sources
+from quant.sources import header, is_embedder, sources
 
 PROMPTS = (
     "Explain in two sentences why the sky is blue.",
@@ -179,11 +179,16 @@ class ExperimentForm(forms.Form):
     def setup(self) -> dict[str, Any]:
         """What lab.create takes."""
         cleaned = self.cleaned_data
-        prompts = [cleaned[f"prompt_{number}"].strip() for number in (1, 2, 3)]
+        asked = [cleaned[f"prompt_{number}"].strip() for number in (1, 2, 3)]
+        prompts: list[str] | None = [prompt for prompt in asked if prompt]
+        tasks = cleaned["own_tasks"]
+        if is_embedder(cleaned["source"]):  # which answers nothing; the text is searched
+            tasks = []
+            prompts = None if prompts in ([], list(PROMPTS)) else prompts
         return {
             "source": cleaned["source"],
             "types": [name for name in TYPES | METHODS if name in cleaned["types"]],
-            "prompts": [prompt for prompt in prompts if prompt],
+            "prompts": prompts,
             "text_name": YOUR_TEXT if cleaned["text"] == OWN else "the lessons",
             "text": cleaned["own_text"],
             "sample": cleaned["own_sample"] if cleaned["sample"] == OWN else "",
@@ -191,7 +196,7 @@ class ExperimentForm(forms.Form):
             "limit": cleaned["limit"] / 100,
             "speed": cleaned["speed"],
             "pure": cleaned["pure"],
-            "tasks": cleaned["own_tasks"],
+            "tasks": tasks,
         }
 
 
@@ -221,7 +226,6 @@ def defaults(query: dict[str, list[str]]) -> dict[str, Any]:
 
 def _as_filled_in(before: Experiment) -> dict[str, Any]:
     plan = before.plan
-    prompts = [*plan["prompts"], "", "", ""]
     own = before.text_name == YOUR_TEXT
     return {
         "source": before.source,
@@ -233,8 +237,15 @@ def _as_filled_in(before: Experiment) -> dict[str, Any]:
         **({"text": OWN, "own_text": before.text} if own else {}),
         **_sample_as_filled_in(plan.get("calibration", "")),
         **_tasks_as_filled_in(plan["tasks"]),
-        **{f"prompt_{number}": prompts[number - 1] for number in (1, 2, 3)},
+        **_prompts_as_filled_in(plan["prompts"]),
     }
+
+
+def _prompts_as_filled_in(prompts: list[str]) -> dict[str, Any]:
+    if len(prompts) > len(PROMPTS):  # an embedder's, which were the lessons' questions
+        return {}
+    filled = [*prompts, "", "", ""]
+    return {f"prompt_{number}": filled[number - 1] for number in (1, 2, 3)}
 
 
 def _sample_as_filled_in(path: str) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def create(
     *,
     source: str,
     types: Sequence[str],
-    prompts: Sequence[str],
+    prompts: Sequence[str] | None,
     text_name: str,
     text: str,
     sample: str = "",
@@ -60,6 +60,7 @@ def create(
 ) -> Experiment:
     """A new experiment with all its steps, told to the workers. Raises PlanError.
 
+    prompts: None for make_plan's own.
     sample: the text that methods gather inputs from; ours if empty.
     """
     with transaction.atomic():

@@ -14,6 +14,7 @@ from quant.chart import Chart, Point, chart
 from quant.lab import plan_of
 from quant.models import Experiment, results
 from quant.rows import Flip, Row, rows_of
+from quant.search_report import SearchReport
 from quant.sides import Side, side
 from quant.verdict import smallest_within, verdict
 
@@ -22,6 +23,7 @@ CSV_FIELDS = (
     "type", "file", "bytes", "bits_per_weight", "seconds",
     "perplexity", "perplexity_error", "mean_kl", "mean_kl_error", "median_kl", "p99_kl", "max_kl",
     "same_top", "positions", "windows", "n_ctx", "tasks_right", "tasks_of",
+    "passages", "mean_cosine", "min_cosine", "same_first",
     "prompt_tokens_per_second", "generation_tokens_per_second", "peak_memory_bytes",
 )  # fmt: skip
 
@@ -81,7 +83,14 @@ class Report:
     def verdict(self) -> str:
         if not self.experiment.ended:
             return ""
+        if self.search:
+            return self.search.verdict
         return verdict(self.rows, self.plan.tasks, self.experiment.limit)
+
+    @cached_property
+    def search(self) -> SearchReport | None:
+        """For an embedder, in place of what only a chat model has."""
+        return SearchReport(self.rows, self.experiment.limit) if self.plan.embedder else None
 
     @cached_property
     def chart(self) -> Chart | None:
@@ -107,12 +116,14 @@ class Report:
         shown = [row for row in self.rows if "outputs" in row.figures]
         if shown and not self.experiment.ended:
             shown = self.rows  # those that have not answered yet keep their places
-        prompts = self.plan.prompts if shown else ()
+        prompts = self.plan.prompts if shown and not self.search else ()
         return [side(prompt, index, shown) for index, prompt in enumerate(prompts)]
 
     @property
     def tokens(self) -> dict[str, list[list[dict[str, Any]]]]:
         """For each variant and prompt its tokens, with what else they might have been."""
+        if self.search:
+            return {}
         return {
             row.type: [output["tokens"] for output in row.figures.get("outputs", ())]
             for row in self.rows

@@ -27,12 +27,12 @@ class Source:
 
 
 def sources() -> list[Source]:
-    """The registry's unquantized chat models, then other files in the store."""
+    """The registry's unquantized models, then other files in the store."""
     entries = registry.entries().values()
     found = [
         Source(entry.name, entry.title, entry.what, entry.target)
         for entry in entries
-        if entry.file.endswith(UNQUANTIZED) and not entry.convert
+        if entry.file.endswith(UNQUANTIZED)
     ]
     registered = {entry.target for entry in entries}
     own = sorted(
@@ -52,6 +52,11 @@ def header(source: str) -> gguf_file.GgufFile:
     """Its file, checked; raises BadGguf, StoreError or OSError for what can't be used."""
     path = registry.path_of(source)
     return _read(path, path.stat().st_mtime)
+
+
+def is_embedder(source: str) -> bool:
+    """Whether it turns texts into vectors, and so is measured by searching."""
+    return header(source).get("{arch}.pooling_type") is not None
 
 
 def title(source: str) -> str:
