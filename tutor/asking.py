@@ -82,10 +82,16 @@ def ask(
     return Timed(found, total, total)
 
 
-def whole(slug: str, question: str, reader: Reader | None, previous: str = "") -> Timed:
+def whole(
+    slug: str,
+    question: str,
+    reader: Reader | None,
+    previous: str = "",
+    helped: quizhelp.Helped = quizhelp.NOTHING_YET,
+) -> Timed:
     """As `ask`, and with the written part where answers have one."""
     begin = time.perf_counter()
-    timed = ask(slug, question, reader, previous)
+    timed = ask(slug, question, reader, previous, helped)
     if not will_write(timed.answer):
         return timed
 

@@ -5,6 +5,7 @@ import { trouble } from "./progress.js";
 import * as store from "./progress-store.js";
 import "./saved.js";
 import { state as syncState, sync } from "./sync.js";
+import { forgetOthers } from "./tutor-store.js";
 
 const OFFERED = "openbook-offered"; // the account that has been asked
 const place = document.querySelector("[data-sync]");
@@ -96,6 +97,7 @@ async function offer() {
 
 /** What others have in this browser goes when somebody signs in, but for what is not yet sent. */
 async function clear() {
+  forgetOthers(owner());
   for (const other of await store.owners()) if (other !== owner()) await store.forget(other);
 }
 

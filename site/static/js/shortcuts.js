@@ -31,7 +31,8 @@ function use(element) {
   const link = element.matches("a, button") ? element : null;
   if (link) return link.click();
   element.scrollIntoView({ block: "start" });
-  element.querySelector("input:not([type=hidden]), textarea, button")?.focus({ preventScroll: true });
+  const field = element.querySelector("textarea") ?? element.querySelector("input:not([type=hidden]), button");
+  field?.focus({ preventScroll: true });
 }
 
 document.addEventListener("keydown", (event) => {

@@ -3,6 +3,7 @@
 import { owner } from "./owner.js";
 import * as store from "./progress-store.js";
 import { state, sync, unsent } from "./sync.js";
+import * as talk from "./tutor-store.js";
 
 const form = document.querySelector("[data-signout]");
 const notice = form.querySelector("[data-unsent]");
@@ -16,6 +17,7 @@ function button(text, action, quiet = true) {
 }
 
 async function leave(options) {
+  talk.forget(owner());
   await store.forget(owner(), options).catch(() => {}); // storage is blocked: nothing is there
   form.submit();
 }
