@@ -19,7 +19,7 @@ from tests.browser.conftest import ROOT, Site, free_port, wait_for
 SLUG = "ai-model-quantization-4-bit-8-bit-fp16-tradeoffs"
 QUESTION = "What is quantization?"
 ENDLESS = """
-import http.server, json, sys, time
+import http.server, json, os, sys, time
 
 class Chat(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -32,13 +32,13 @@ class Chat(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         chunk = json.dumps({"choices": [{"delta": {"content": "a"}}]})
-        print("asked", flush=True)
+        os.write(1, b"asked\\n")
         try:
             while True:
                 self.wfile.write(f"data: {chunk}\\n\\n".encode())
                 time.sleep(0.1)
         except OSError:
-            print("closed", flush=True)
+            os.write(1, b"closed\\n")
 
     def log_message(self, *args):
         pass
