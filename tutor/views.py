@@ -35,7 +35,7 @@ class Asked:
 
     @classmethod
     def of(cls, request: HttpRequest) -> "Asked":
-        sent = {name: value.replace("\0", "") for name, value in request.GET.items()}
+        sent = {name: str(value).replace("\0", "") for name, value in request.GET.items()}
         hints = tuple(sent.get("hints", "").split()[-HINTS:])
         return cls(
             sent.get("q", "").replace("\r\n", "\n").strip(),
