@@ -164,7 +164,7 @@ class Model(_Owner):
         self, text: str, *, add_special: bool = False, parse_special: bool = False
     ) -> list[int]:
         """Token numbers. Special tokens in `text` are read as such only with parse_special."""
-        data = text.encode()
+        data = text.encode(errors="replace")  # half a surrogate pair is no text
         room = len(data) + 8
         while True:
             tokens = (lib.llama_token * room)()
@@ -360,6 +360,11 @@ class Context(_Owner):
         self.n_batch: int = lib.llama_n_batch(self._ctx)
         self.n_outputs = n_outputs or self.n_batch
         self._n_rows = 0
+
+    @property
+    def generates(self) -> bool:
+        """Whether it has a memory; an encoder such as BERT has none."""
+        return bool(self._memory)
 
     def set_threads(self, n_threads: int) -> None:
         lib.llama_set_n_threads(self._ctx, n_threads, n_threads)

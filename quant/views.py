@@ -2,8 +2,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.module_loading import import_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -134,8 +136,10 @@ def export_csv(request: HttpRequest, pk: int) -> HttpResponse:
 def _model(request: HttpRequest, path: Path, context: dict[str, object]) -> HttpResponse:
     if not path.is_file():
         raise Http404(f"no file {path.name}")
+    offer = import_string(settings.QUANT_TUTOR_PROVIDER)
     context |= {
         "model": model_file.model_file(path),
+        "tutor": offer(path, request.user),
         "path": path,
         "sha256": model_file.sha256(path) if "hash" in request.GET else "",
     }

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import httpx
 
@@ -193,5 +192,3 @@ def _wait(name: str, port: int, process: "subprocess.Popen[bytes]") -> None:
             pass
         time.sleep(0.1)
     raise SystemExit(f"{name} does not answer on port {port}")
-
-

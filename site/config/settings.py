@@ -250,6 +250,8 @@ LESSONS_DIR = BASE_DIR / "lessons" / "content"
 # quant knows no lessons: it asks these, by name, for text and questions to measure with.
 QUANT_TEXT_PROVIDER = "lessons.evals.lesson_text"
 QUANT_TASK_PROVIDER = "lessons.evals.quiz_tasks"
+# What a model file's page offers to do for the tutor.
+QUANT_TUTOR_PROVIDER = "tutor.model_choice.offer"
 
 LOGGING = {
     "version": 1,

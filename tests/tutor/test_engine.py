@@ -38,7 +38,9 @@ class Served:
         def load() -> Models:
             self.ready.wait(20)
             self.scheduler.start()
-            return Models(self.scheduler, template, "tiny", fake_embed, fake_match, "fake")
+            return Models(
+                self.scheduler, template, "tiny", str(tiny.path), fake_embed, fake_match, "fake"
+            )
 
         config = uvicorn.Config(
             application(load), port=0, log_level="warning", timeout_graceful_shutdown=3

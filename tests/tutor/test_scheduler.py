@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -5,10 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from quant.llama import Model
+from quant.llama import Batch, Model
 from tests.tutor.conftest import MakeScheduler
-from tutor.engine.job import End, Event, Job, Sampling, Token
-from tutor.engine.scheduler import Full, Scheduler, TooLong
+from tutor.engine.job import End, Event, Failure, Job, Sampling, Token
+from tutor.engine.scheduler import Full, Scheduler, TooLong, Turn
 
 LESSON = tuple(range(10, 60))
 
@@ -144,6 +145,63 @@ def test_a_full_line_and_a_request_too_long_are_refused(make_scheduler: MakeSche
         scheduler.submit(Learner([1]).job)
     with pytest.raises(TooLong, match="256"):
         scheduler.submit(Learner([1], n=300).job)
+
+
+def test_one_user_cannot_fill_the_line(make_scheduler: MakeScheduler) -> None:
+    scheduler = make_scheduler(n_waiting=8)
+    for _ in range(2):
+        scheduler.submit(Learner([1], user="a").job)
+    with pytest.raises(Full, match="yours"):
+        scheduler.submit(Learner([1], user="a").job)
+    scheduler.submit(Learner([1], user="b").job)
+
+
+def test_two_take_turns() -> None:
+    turn, order = Turn(), []
+    first_in, go = threading.Event(), threading.Event()
+
+    def work(name: str) -> None:
+        for _ in range(3):
+            with turn:
+                order.append(name)
+                first_in.set()
+                go.wait(10)
+
+    one = threading.Thread(target=work, args=("a",))
+    one.start()
+    assert first_in.wait(10)
+    other = threading.Thread(target=work, args=("b",))
+    other.start()
+    while not turn._door.locked():  # until the other waits
+        pass
+    go.set()
+    one.join(10)
+    other.join(10)
+    assert order[:2] == ["a", "b"], "who waited came next"
+
+
+def test_a_step_that_fails_ends_its_requests_and_no_others(
+    make_scheduler: MakeScheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler = make_scheduler()
+    failing = Learner([1], n=5)
+    ended = threading.Event()
+    failing.job.emit = lambda event: (failing.events.append(event), ended.set())
+    decode = scheduler.context.decode
+
+    def fail_once(batch: Batch) -> None:
+        monkeypatch.setattr(scheduler.context, "decode", decode)
+        raise IndexError("whatever")
+
+    monkeypatch.setattr(scheduler.context, "decode", fail_once)
+    scheduler.start()
+    scheduler.submit(failing.job)
+    assert ended.wait(10)
+    assert failing.events == [Failure("whatever")]
+    next_one = Learner([1], n=2)
+    scheduler.submit(next_one.job)
+    scheduler.stop()
+    assert next_one.tokens == 2
 
 
 requests = st.lists(

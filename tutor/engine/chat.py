@@ -20,6 +20,7 @@ CHATML = (
     "{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+CHARACTERS_PER_TOKEN = 16  # more in a row would be nothing but spaces
 _PLACEHOLDER = re.compile("\ue000(\\d+)\ue001")
 
 
@@ -50,6 +51,7 @@ class Template:
 
     def prompt(self, messages: list[dict[str, str]]) -> Prompt:
         """The tokens of `messages` ({"role", "content"}) and of the answer's beginning."""
+        check_length(self.model, sum(len(message["content"]) for message in messages))
         has_system = messages[0]["role"] == "system"
         try:
             parts = self._render(messages)
@@ -77,7 +79,10 @@ class Template:
             for name, token in (("bos_token", self.model.bos), ("eos_token", self.model.eos))
         }
         variables: dict[str, Any] = {"messages": marked, "add_generation_prompt": True, **special}
-        parts = _PLACEHOLDER.split(self._template.render(variables))
+        try:
+            parts = _PLACEHOLDER.split(self._template.render(variables))
+        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+            raise TemplateError(f"this model's template fails: {error}") from error
         seen = [int(number) for number in parts[1::2]]
         if seen != list(range(len(messages))):
             raise TemplateError("this model's template leaves out or repeats a message")
@@ -87,6 +92,12 @@ class Template:
     def _tokens(self, part: str, index: int) -> list[int]:
         is_markup = index % 2 == 0
         return self.model.tokenize(part, parse_special=is_markup) if part else []
+
+
+def check_length(model: Model, characters: int) -> None:
+    """Refuse at once what can't be few enough tokens: splitting it would take long."""
+    if characters > CHARACTERS_PER_TOKEN * model.n_ctx_train:
+        raise ChatError(f"{characters} characters are more than this model can read")
 
 
 def checked(messages: object) -> list[dict[str, str]]:

@@ -10,10 +10,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
-from quant.llama import Batch, Context, LlamaError
+from quant.llama import Batch, Context
 from tutor.engine.job import Failure, Job
 from tutor.engine.pins import Pin, Shelf
 
@@ -23,10 +24,29 @@ T = TypeVar("T")
 SLICE = 512  # prompt tokens in a step while nobody waits for a next token
 SHORT_SLICE = 128  # ... and while somebody does
 IDLE_PINS = 1  # unused lessons left in the context
+SHARE = 4  # a named user may take one place in so many of the line
 
 
 class Full(RuntimeError):
     """The queue is full or closed: try again later."""
+
+
+class Turn:
+    """A lock given in the order in which it was asked for.
+
+    While one model takes over from another both have requests. Each of llama.cpp's steps wants
+    every core; two at once would wait for each other, spinning.
+    """
+
+    def __init__(self) -> None:
+        self._door, self._room = threading.Lock(), threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._door:  # who waits in it is next: who leaves the room can't slip in again
+            self._room.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._room.release()
 
 
 class TooLong(ValueError):
@@ -42,10 +62,15 @@ class Scheduler:
         n_parallel: int = 16,
         n_waiting: int = 64,
         fingerprint: str = "",
+        turn: AbstractContextManager | None = None,
     ) -> None:
-        """The context's first n_parallel sequences are for jobs, the others for pins."""
+        """The context's first n_parallel sequences are for jobs, the others for pins.
+
+        turn: held during every step and errand, where other contexts share the processor.
+        """
         self.context, self.model = context, context.model
         self.n_waiting = n_waiting
+        self._turn = turn or nullcontext()
         self.shelf = Shelf(context, list(range(n_parallel, context.n_seq_max)), folder, fingerprint)
         self.running: list[Job] = []
         self._waiting: deque[Job] = deque()
@@ -73,6 +98,9 @@ class Scheduler:
         with self._wake:
             if self._closing or len(self._waiting) >= self.n_waiting:
                 raise Full("too many questions at once; please try again in a moment")
+            mine = sum(job.user == other.user for other in self._waiting) if job.user else 0
+            if mine and mine >= self.n_waiting // SHARE:
+                raise Full("too many questions of yours at once; please wait for an answer")
             self._waiting.append(job)
             self._wake.notify()
 
@@ -127,11 +155,12 @@ class Scheduler:
                 if self._ended:
                     break
                 errands, self._errands = list(self._errands), deque()
-            for errand, future in errands:
-                _run(errand, future)
             try:
-                self.step()
-            except LlamaError as error:
+                with self._turn:
+                    for errand, future in errands:
+                        _run(errand, future)
+                    self.step()
+            except Exception as error:  # whatever it is: without this thread nothing answers
                 logger.exception("a step failed; its requests end, the engine goes on")
                 self._fail_all(str(error))
         self._fail_all("the engine is shutting down")

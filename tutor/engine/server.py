@@ -1,31 +1,32 @@
 """The engine's endpoints, as OpenAI's clients expect them."""
 
 import asyncio
+import gc
 import json
 import logging
-import time
-import uuid
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from jinja2 import TemplateError
 from starlette.applications import Starlette
+from starlette.datastructures import State
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tutor.engine import chat
+from tutor.engine.form import ChatForm, Form, TextForm, sse, usage_of
 from tutor.engine.job import End, Event, Failure, Job, Token
 from tutor.engine.options import BadRequest, max_tokens, sampling, stop_words
 from tutor.engine.scheduler import Full, Scheduler, TooLong
 
 logger = logging.getLogger(__name__)
+SWITCH_PATIENCE = 120.0  # seconds that running answers have before their model is freed
 BODY_LIMIT = 1 << 20
 EMBED_LIMIT = 256  # texts in one request
 RETRY_AFTER = {"Retry-After": "2"}
@@ -38,17 +39,36 @@ class Models:
     scheduler: Scheduler
     template: chat.Template
     chat_name: str
+    chat_path: str
     embed: Callable[[list[str]], np.ndarray]
     match: Callable[[str, list[str]], np.ndarray]
     embed_name: str
 
 
-def application(load: Callable[[], Models]) -> Starlette:
+class CannotSwitch(RuntimeError):
+    """Another chat model can't be used; the message says why."""
+
+
+class Switch(Protocol):
+    """Loads the chat model at a path (None: the usual one) in place of the old."""
+
+    def fits(self, wanted: str | None) -> bool:
+        """Whether there is memory for it beside the old one. Raises CannotSwitch: no such file."""
+
+    def load(self, wanted: str | None) -> Models:
+        """Takes seconds. Raises CannotSwitch."""
+
+    def keep(self, wanted: str | None) -> None:
+        """Remember the choice."""
+
+
+def application(load: Callable[[], Models], switch: Switch | None = None) -> Starlette:
     """Serve at once; /health and the rest answer 503 until `load` (on a thread) is done."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.models = None
+        app.state.models, app.state.retiring = None, None
+        app.state.switch, app.state.switching = switch, asyncio.Lock()
         loading = asyncio.get_running_loop().run_in_executor(None, load)
         loading.add_done_callback(partial(_loaded, app))
         yield
@@ -57,6 +77,7 @@ def application(load: Callable[[], Models]) -> Starlette:
 
     routes = [
         Route("/health", health),
+        Route("/model", use_model, methods=["POST"]),
         Route("/v1/models", models),
         Route("/v1/embeddings", embeddings, methods=["POST"]),
         Route("/match", match, methods=["POST"]),
@@ -67,6 +88,7 @@ def application(load: Callable[[], Models]) -> Starlette:
         BadRequest: _bad_request,
         chat.ChatError: _bad_request,
         TooLong: _bad_request,
+        CannotSwitch: _bad_request,
         TemplateError: _bad_request,
         Full: _full,
         HTTPException: _http_error,
@@ -103,8 +125,12 @@ async def _http_error(_request: Request, error: Exception) -> Response:
     return _error(error.status_code, error.detail, kind, **(error.headers or {}))
 
 
-def _ready(request: Request) -> Models:
-    found = request.app.state.models
+async def _ready(request: Request) -> Models:
+    state = request.app.state
+    if state.models is None and state.switching.locked():
+        async with state.switching:  # one model makes room for the next: wait for it
+            pass
+    found = state.models
     if found is None:
         raise Full("the models are still being loaded")
     return found
@@ -118,7 +144,7 @@ async def _body(request: Request) -> dict[str, Any]:
             raise HTTPException(413, f"a request may have {BODY_LIMIT} bytes at most")
     try:
         body = json.loads(bytes(read))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {error}") from None
     if not isinstance(body, dict):
         raise BadRequest("the body must be a JSON object")
@@ -129,19 +155,64 @@ async def health(request: Request) -> Response:
     found = request.app.state.models
     if found is None:
         return JSONResponse({"status": "loading"}, 503, RETRY_AFTER)
-    return JSONResponse({"status": "ok", **found.scheduler.load})
+    return JSONResponse({"status": "ok", "model": found.chat_name, **found.scheduler.load})
+
+
+async def use_model(request: Request) -> Response:
+    """Ours alone: {"model": path, or null for the usual one}. Nobody's answer is cut short."""
+    if request.headers.get("content-type") != "application/json":
+        # A browser sends this type to another site only with its leave, which it never gets.
+        raise HTTPException(415, "send application/json")
+    body = await _body(request)
+    wanted = body.get("model")
+    if wanted is not None and not isinstance(wanted, str):
+        raise BadRequest("'model' must be a path, or null for the usual model")
+    state = request.app.state
+    if state.switch is None:
+        raise CannotSwitch("this engine can't change its model")
+    await _ready(request)
+    async with state.switching:
+        if state.retiring:
+            await state.retiring  # two models at most
+        await _switch(state, wanted)
+        return JSONResponse({"model": state.models.chat_name})
+
+
+async def _switch(state: State, wanted: str | None) -> None:
+    switch, old = state.switch, state.models
+    if await asyncio.to_thread(switch.fits, wanted):
+        state.models = await asyncio.to_thread(switch.load, wanted)
+        state.retiring = asyncio.create_task(_retire(old))
+    else:
+        before, state.models = old.chat_path, None
+        retiring = _retire(old)
+        del old  # it is freed with the last reference
+        await retiring
+        try:
+            state.models = await asyncio.to_thread(switch.load, wanted)
+        except CannotSwitch:
+            state.models = await asyncio.to_thread(switch.load, before)
+            raise
+    await asyncio.to_thread(switch.keep, wanted)
+
+
+async def _retire(old: Models) -> None:
+    """Let its running answers end, then free it."""
+    await asyncio.to_thread(old.scheduler.stop, SWITCH_PATIENCE)
+    del old  # a thread may still be tokenizing with it: the last reference frees it
+    gc.collect()
 
 
 async def models(request: Request) -> Response:
-    found = _ready(request)
+    found = await _ready(request)
     names = (found.chat_name, found.embed_name)
     data = [{"id": name, "object": "model", "owned_by": "openbook"} for name in names]
     return JSONResponse({"object": "list", "data": data})
 
 
 async def embeddings(request: Request) -> Response:
-    found = _ready(request)
     body = await _body(request)
+    found = await _ready(request)
     texts = body.get("input")
     texts = [texts] if isinstance(texts, str) else texts
     if not isinstance(texts, list) or not texts or not all(isinstance(t, str) for t in texts):
@@ -161,8 +232,8 @@ async def embeddings(request: Request) -> Response:
 
 async def match(request: Request) -> Response:
     """Ours alone: {"question", "passages"} -> {"data": [[whole, subject], ...]} (matching.py)."""
-    found = _ready(request)
     body = await _body(request)
+    found = await _ready(request)
     question, passages = body.get("question"), body.get("passages")
     if not isinstance(question, str) or not isinstance(passages, list):
         raise BadRequest("'question' must be a text and 'passages' a list of texts")
@@ -174,20 +245,27 @@ async def match(request: Request) -> Response:
 
 
 async def chat_completions(request: Request) -> Response:
-    found = _ready(request)
     body = await _body(request)
-    prompt = found.template.prompt(chat.checked(body.get("messages")))
-    return await _answer(request, found, body, prompt.prefix, prompt.rest, _ChatForm)
+    messages = chat.checked(body.get("messages"))
+    while True:
+        found = await _ready(request)
+        prompt = await asyncio.to_thread(found.template.prompt, messages)
+        if found is request.app.state.models:  # else switched meanwhile: other tokens
+            return await _answer(request, found, body, prompt.prefix, prompt.rest, ChatForm)
 
 
 async def completions(request: Request) -> Response:
-    found = _ready(request)
     body = await _body(request)
     text = body.get("prompt")
     if not isinstance(text, str) or not text:
         raise BadRequest("'prompt' must be a text that is not empty")
-    tokens = found.scheduler.model.tokenize(text, add_special=True)
-    return await _answer(request, found, body, (), tuple(tokens), _TextForm)
+    while True:
+        found = await _ready(request)
+        model = found.scheduler.model
+        chat.check_length(model, len(text))
+        tokens = await asyncio.to_thread(model.tokenize, text, add_special=True)
+        if found is request.app.state.models:
+            return await _answer(request, found, body, (), tuple(tokens), TextForm)
 
 
 async def _answer(
@@ -196,7 +274,7 @@ async def _answer(
     body: dict[str, Any],
     prefix: tuple[int, ...],
     rest: tuple[int, ...],
-    form: "type[_Form]",
+    form: "type[Form]",
 ) -> Response:
     loop = asyncio.get_running_loop()
     events: asyncio.Queue[Event] = asyncio.Queue()
@@ -224,24 +302,24 @@ async def _stream(
     scheduler: Scheduler,
     job: Job,
     events: "asyncio.Queue[Event]",
-    form: "_Form",
+    form: "Form",
     with_usage: bool,
 ) -> AsyncIterator[str]:
     """One chunk for each token. When the client goes, this ends early and frees the job."""
     try:
         for chunk in form.opening():
-            yield _sse(chunk)
+            yield sse(chunk)
         while True:
             event = await events.get()
             if isinstance(event, Token):
-                yield _sse(form.chunk(event.text))
+                yield sse(form.chunk(event.text))
             elif isinstance(event, End):
-                yield _sse(form.chunk(None, event.reason))
+                yield sse(form.chunk(None, event.reason))
                 if with_usage:
-                    yield _sse({**form.chunk(None), "choices": [], "usage": _usage(event)})
+                    yield sse({**form.chunk(None), "choices": [], "usage": usage_of(event)})
                 break
             else:
-                yield _sse({"error": {"message": event.message, "type": "server_error"}})
+                yield sse({"error": {"message": event.message, "type": "server_error"}})
                 break
         yield "data: [DONE]\n\n"
     finally:
@@ -253,7 +331,7 @@ async def _whole(
     scheduler: Scheduler,
     job: Job,
     events: "asyncio.Queue[Event]",
-    form: "_Form",
+    form: "Form",
 ) -> Response:
     gone = asyncio.create_task(_disconnected(request))
     text = []
@@ -270,7 +348,7 @@ async def _whole(
             elif isinstance(event, Failure):
                 return _error(500, event.message, "server_error")
             else:
-                return JSONResponse(form.whole("".join(text), event.reason, _usage(event)))
+                return JSONResponse(form.whole("".join(text), event.reason, usage_of(event)))
     finally:
         gone.cancel()
         scheduler.cancel(job)
@@ -279,68 +357,3 @@ async def _whole(
 async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-def _sse(data: dict[str, Any]) -> str:
-    return f"data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"
-
-
-def _usage(end: End) -> dict[str, Any]:
-    return {
-        "prompt_tokens": end.prompt_tokens,
-        "completion_tokens": end.completion_tokens,
-        "total_tokens": end.prompt_tokens + end.completion_tokens,
-        "prompt_tokens_details": {"cached_tokens": end.cached_tokens},
-    }
-
-
-class _Form(ABC):
-    """How one answer is written: the parts that chat and plain completion share."""
-
-    object = prefix = ""
-
-    def __init__(self, model: str) -> None:
-        self.head = {
-            "id": f"{self.prefix}-{uuid.uuid4().hex[:24]}",
-            "created": int(time.time()),
-            "model": model,
-        }
-
-    def opening(self) -> Sequence[dict[str, Any]]:
-        return ()
-
-    @abstractmethod
-    def chunk(self, text: str | None, reason: str | None = None) -> dict[str, Any]: ...
-
-    @abstractmethod
-    def whole(self, text: str, reason: str, usage: dict[str, Any]) -> dict[str, Any]: ...
-
-
-class _ChatForm(_Form):
-    prefix = "chatcmpl"
-
-    def opening(self) -> Sequence[dict[str, Any]]:
-        return [self._chunk({"role": "assistant", "content": ""}, None)]
-
-    def chunk(self, text: str | None, reason: str | None = None) -> dict[str, Any]:
-        return self._chunk({} if text is None else {"content": text}, reason)
-
-    def _chunk(self, delta: dict[str, str], reason: str | None) -> dict[str, Any]:
-        choice = {"index": 0, "delta": delta, "finish_reason": reason}
-        return {**self.head, "object": "chat.completion.chunk", "choices": [choice]}
-
-    def whole(self, text: str, reason: str, usage: dict[str, Any]) -> dict[str, Any]:
-        message = {"role": "assistant", "content": text}
-        choice = {"index": 0, "message": message, "finish_reason": reason}
-        return {**self.head, "object": "chat.completion", "choices": [choice], "usage": usage}
-
-
-class _TextForm(_Form):
-    prefix = "cmpl"
-
-    def chunk(self, text: str | None, reason: str | None = None) -> dict[str, Any]:
-        choice = {"index": 0, "text": text or "", "finish_reason": reason}
-        return {**self.head, "object": "text_completion", "choices": [choice]}
-
-    def whole(self, text: str, reason: str, usage: dict[str, Any]) -> dict[str, Any]:
-        return {**self.chunk(text, reason), "usage": usage}

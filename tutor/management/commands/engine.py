@@ -1,6 +1,5 @@
 import os
 from argparse import ArgumentParser
-from functools import partial
 from typing import Any
 
 import uvicorn
@@ -28,7 +27,8 @@ class Command(BaseCommand):
                 path_of(name)
         except StoreError as error:
             raise CommandError(str(error)) from None
-        app = application(partial(loading.load, setup))
+        loader = loading.Loader(setup)
+        app = application(loader.start, loader)
         app.state.failed = self._give_up
         uvicorn.run(
             app,
