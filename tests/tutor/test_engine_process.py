@@ -57,6 +57,10 @@ class Engine:
             self.process.send_signal(number)
         self.process.communicate(timeout=30)
 
+    def close(self) -> None:
+        self.end(signal.SIGKILL)
+        self.client.close()
+
 
 class Reading(threading.Thread):
     """A learner's streamed answer: which models wrote it, and how it ended."""
@@ -111,7 +115,7 @@ def start(data: Path) -> Iterator[StartEngine]:
 
     yield make
     for engine in engines:
-        engine.end(signal.SIGKILL)
+        engine.close()
 
 
 def test_another_model_takes_over_while_answers_stream(start: StartEngine, data: Path) -> None:
@@ -167,7 +171,7 @@ def test_a_file_that_cannot_be_used_leaves_the_old_model(start: StartEngine, dat
 
 def test_told_to_end_it_finishes_what_it_began(start: StartEngine) -> None:
     engine = start()
-    readings = [Reading(engine, f"Question {i}?", 60) for i in range(3)]
+    readings = [Reading(engine, f"Question {i}?", 16) for i in range(3)]
     for reading in readings:
         assert reading.began.wait(60)
     engine.end()

@@ -201,7 +201,8 @@ def test_a_step_that_fails_ends_its_requests_and_no_others(
     next_one = Learner([1], n=2)
     scheduler.submit(next_one.job)
     scheduler.stop()
-    assert next_one.tokens == 2
+    assert next_one.end
+    assert next_one.end.completion_tokens == 2
 
 
 requests = st.lists(
