@@ -1,4 +1,4 @@
-"""`manage.py engine` with the real models: another model for the tutor, draining, a lost file."""
+"""`manage.py engine` with the real models: another model for the tutor, a file that is of no use."""
 
 import json
 import os
@@ -167,15 +167,3 @@ def test_a_file_that_cannot_be_used_leaves_the_old_model(start: StartEngine, dat
     assert reading.reason == "length"
     tiny = write_tiny_model(data / "models" / "tiny-F32.gguf")
     assert engine.use(tiny).json() == {"model": "tiny-F32"}
-
-
-def test_told_to_end_it_finishes_what_it_began(start: StartEngine) -> None:
-    engine = start()
-    readings = [Reading(engine, f"Question {i}?", 16) for i in range(3)]
-    for reading in readings:
-        assert reading.began.wait(60)
-    engine.end()
-    for reading in readings:
-        reading.join(30)
-        assert reading.reason == "length"
-    assert engine.process.returncode == 0
