@@ -1,4 +1,4 @@
-"""`manage.py engine` with the real models: another model for the tutor, a file that is of no use."""
+"""`manage.py engine` with the real models: another model for the tutor, a useless file."""
 
 import json
 import os
