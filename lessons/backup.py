@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.core import serializers
 from django.core.management.color import no_style
 from django.db import connection, models, transaction
 
-from lessons.models import ProgressLog
+from lessons.models import DeletedLog, ProgressLog
 
 FORMAT = "openbook-backup-1"
 APPS = ("auth", "account", "mfa")
-OURS = ("progresslog", "progressevent", "classroom", "membership")
+OURS = ("progresslog", "progressevent", "deletedlog", "classroom", "membership")
 LEFT_OUT = ("auth.permission",)
 ROWS = 1000
 
@@ -92,20 +93,21 @@ def check(file: Path) -> int:
 def restore(file: Path) -> int:
     """Put back what the file holds in place of what there is; how many rows.
 
-    Every log gets a new key, so that browsers offer again what they did since the backup.
+    Browsers offer again what they did since the backup. An account that was deleted since stays so.
     """
     rows = check(file)
     kept = _kept()
     with transaction.atomic():
+        gone = list(DeletedLog.objects.values_list("key", flat=True))
         for model in reversed(kept):
             model._default_manager.all().delete()
         for number, line in enumerate(_lines(file)):
             if 0 < number <= rows:
                 for found in serializers.deserialize("jsonl", line):
                     found.save()
-        for log in ProgressLog.objects.all():
-            log.key = uuid.uuid4()
-            log.save(update_fields=["key"])
+        DeletedLog.objects.bulk_create([DeletedLog(key=key) for key in gone], ignore_conflicts=True)
+        get_user_model().objects.filter(progress_log__key__in=gone).delete()
+        ProgressLog.objects.update(restored=uuid.uuid4())
         with connection.cursor() as cursor:
             for statement in connection.ops.sequence_reset_sql(no_style(), kept):
                 cursor.execute(statement)

@@ -22,7 +22,7 @@ def class_list(request: SignedIn) -> HttpResponse:
     """The classes that one teaches and those that one has joined. POST: a new one."""
     teacher = classes.is_teacher(request.user)
     if request.method == "POST":
-        name = request.POST.get("name", "").strip()[:100]
+        name = request.POST.get("name", "").replace("\0", "").strip()[:100]
         if not teacher or not name:
             return redirect("classes")
         made = Classroom.objects.create(teacher=request.user, name=name)
@@ -52,13 +52,17 @@ def class_page(request: SignedIn, pk: int) -> HttpResponse:
 @login_required
 @require_POST
 def class_change(request: SignedIn, pk: int) -> HttpResponse:
-    """A new link (the old one stops), or the class is deleted."""
+    """do=link: a new link, the old one stops; do=remove: one learner; do=delete: the class."""
     classroom = _own(request, pk)
-    if request.POST.get("do") == "delete":
+    what, learner = request.POST.get("do"), request.POST.get("learner", "")
+    if what == "delete":
         classroom.delete()
         return redirect("classes")
-    classroom.code = join_code()
-    classroom.save(update_fields=["code"])
+    if what == "link":
+        classroom.code = join_code()
+        classroom.save(update_fields=["code"])
+    elif what == "remove" and learner.isdecimal() and len(learner) < 19:
+        classroom.members.filter(learner=int(learner)).delete()
     return redirect("class", pk)
 
 
@@ -67,7 +71,8 @@ def class_change(request: SignedIn, pk: int) -> HttpResponse:
 def class_join(request: HttpRequest, code: str) -> HttpResponse:
     """What the teacher will see is said before anybody joins. The link opens sign-up, too."""
     try:
-        classroom = Classroom.objects.select_related("teacher").get(code=code)
+        clean = code.replace("\0", "")  # PostgreSQL takes no NUL
+        classroom = Classroom.objects.select_related("teacher").get(code=clean)
     except Classroom.DoesNotExist as missing:
         raise Http404("This link to a class is no longer good. Ask for a new one.") from missing
     request.session["invitation"] = code

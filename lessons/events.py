@@ -24,6 +24,7 @@ TYPES = frozenset(
 )
 EVERYTHING = "*"
 MAX_DATA_BYTES = 16_384
+MAX_DATA_DEPTH = 20  # levels; deeper, some reader of the answer would give up
 FIELDS = frozenset({"id", "type", "lesson", "at", "data"})
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,199}")
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -106,15 +107,30 @@ def _data(value: object, kind: str) -> dict[str, Any]:
         raise Malformed("data must be an object")
     try:
         size = len(json.dumps(value, allow_nan=False))
+    except RecursionError as error:
+        raise Malformed(f"data is nested deeper than {MAX_DATA_DEPTH} levels") from error
     except ValueError as error:
         raise Malformed("data holds a number that JSON has no word for") from error
     if size > MAX_DATA_BYTES:
         raise Malformed(f"data is larger than {MAX_DATA_BYTES} bytes")
+    if _depth(value) > MAX_DATA_DEPTH:
+        raise Malformed(f"data is nested deeper than {MAX_DATA_DEPTH} levels")
     if kind == "quiz.scored" and value:
         _check_score(value)
     if kind == "progress.erased" and "also" in value:
         _check_also(value["also"])
     return value
+
+
+def _depth(value: object) -> int:
+    """Levels of objects and lists, counted no further than is allowed."""
+    level, depth = [value], 0
+    while depth <= MAX_DATA_DEPTH and (
+        level := [it for it in level if isinstance(it, dict | list)]
+    ):
+        depth += 1
+        level = [one for it in level for one in (it.values() if isinstance(it, dict) else it)]
+    return depth
 
 
 def _check_score(data: dict[str, Any]) -> None:

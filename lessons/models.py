@@ -115,11 +115,27 @@ class ProgressLog(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="progress_log"
     )
     head = models.BigIntegerField(default=0, help_text="the number of the newest event")
-    # New after a restore: browsers then offer everything again instead of trusting old cursors.
+    # Whose log it is, for as long as the account lives: its name may be somebody else's later.
     key = models.UUIDField(default=uuid.uuid4)
+    # New after a restore: browsers then offer everything again instead of trusting old cursors.
+    restored = models.UUIDField(null=True)
 
     def __str__(self) -> str:
         return f"{self.owner_id}: {self.head} events"
+
+    @property
+    def name(self) -> str:
+        """What devices know it by."""
+        return f"{self.key}.{self.restored}" if self.restored else str(self.key)
+
+
+class DeletedLog(models.Model):
+    """What is left of a deleted account: its log's key, so that its devices drop what they hold."""
+
+    key = models.UUIDField(primary_key=True)
+
+    def __str__(self) -> str:
+        return str(self.key)
 
 
 class ProgressEvent(models.Model):

@@ -32,7 +32,19 @@ def progress_sync(request: HttpRequest) -> HttpResponse:
         return _refused(400, str(error))
     except sync.SomebodyElse as error:
         return _refused(409, str(error))
+    except sync.Deleted as error:
+        return _refused(410, str(error))
     return JsonResponse(answer.as_json())
+
+
+@require_safe
+@never_cache
+def progress_deleted(request: HttpRequest) -> HttpResponse:
+    """Which of the logs that a browser holds (?log=…, repeated) belong to deleted accounts.
+
+    Asked signed out as well: a deleted account's devices can't sign in any more.
+    """
+    return JsonResponse({"deleted": sync.deleted(request.GET.getlist("log")[:100])})
 
 
 @require_safe
@@ -109,5 +121,5 @@ def delete_account(request: HttpRequest) -> HttpResponse:
         return render(request, "lessons/delete_account.html")
     account = request.user
     logout(request)
-    account.delete()
+    sync.delete_account(account)
     return redirect("home")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from fsrs import Card, Rating, Scheduler
 
+from lessons import events
 from lessons.events import History
 from lessons.models import Question
 from lessons.quiz import Asked
@@ -35,13 +36,16 @@ def due_at(given: list[tuple[datetime, int]], correct: int) -> datetime | None:
             continue
         rating = Rating.Good if choice == correct else Rating.Again
         card = card or Card(card_id=1, due=instant)
-        card, _ = SCHEDULER.review_card(card, rating, instant.astimezone(UTC))
+        try:
+            card, _ = SCHEDULER.review_card(card, rating, instant.astimezone(UTC))
+        except OverflowError:  # a clock at the end of time: it comes back after that
+            return None
     return card.due if card else None
 
 
 def review(history: History, until: datetime) -> Review:
     """What is due by `until`, longest overdue first. Three queries."""
-    slugs = {slug for slug, _ in history}
+    slugs = {slug for slug, _ in history if events.SLUG.fullmatch(slug)}
     questions = Question.objects.filter(lesson__slug__in=slugs)
     found = questions.select_related("lesson", "passage").prefetch_related("choices")
     dates: list[tuple[datetime, int, Question]] = []
@@ -58,6 +62,8 @@ def review(history: History, until: datetime) -> Review:
 
 def answered(slug: str, key: str, choice: str) -> Asked | None:
     """The question with the choice taken; None if there is no such question or choice."""
+    if not events.SLUG.fullmatch(slug) or "\0" in key:  # PostgreSQL takes no NUL
+        return None
     found = Question.objects.filter(lesson__slug=slug, key=key)
     question = found.select_related("lesson", "passage").prefetch_related("choices").first()
     if question is None:

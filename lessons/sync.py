@@ -1,6 +1,7 @@
 """Keeping learners' events: the server's half of the sync contract."""
 
 import json
+import re
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ from django.db.models import Q
 
 from lessons import events
 from lessons.events import EVERYTHING, Event, Malformed, Reach
-from lessons.models import ProgressEvent, ProgressLog
+from lessons.models import DeletedLog, ProgressEvent, ProgressLog
 
 MAX_EVENTS = 1000
 MAX_BYTES = 1_048_576
 MAX_CURSOR = 2**63 - 1
+DEEPEST = 100  # levels; Python's JSON reader manages some hundred
 
 
 class BadRequest(ValueError):
@@ -31,6 +33,10 @@ class SomebodyElse(ValueError):
     """The page belongs to another account than the one that is signed in now."""
 
 
+class Deleted(ValueError):
+    """The device holds a log of an account that was deleted."""
+
+
 @dataclass(frozen=True)
 class Request:
     device: str
@@ -38,6 +44,7 @@ class Request:
     events: list[Event]
     rejected: list[dict[str, Any]]
     account: str | None = None  # whose page it comes from: a tab may be older than the sign-in
+    log: str | None = None  # which log the events belong to, if the device has met it
 
 
 @dataclass(frozen=True)
@@ -62,8 +69,31 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+def _whole_number(digits: str) -> int | float:
+    """Python refuses to read endless numbers; as infinity, they spoil their own event only."""
+    return int(digits) if len(digits) <= 400 else float("inf")
+
+
+def _without_depths(body: bytes) -> bytes:
+    """What is nested deeper than can be read becomes a number that no event may hold."""
+    kept, depth, start = [], 0, 0
+    for token in re.finditer(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', body, re.DOTALL):
+        if token[0] in (b"[", b"{"):
+            depth += 1
+            if depth == DEEPEST:
+                kept.append(body[start : token.start()])
+        elif token[0] in (b"]", b"}"):
+            if depth == DEEPEST:
+                kept.append(b"1e999")
+                start = token.end()
+            depth -= 1
+    if depth >= DEEPEST:
+        raise BadRequest("the body is not JSON")
+    return b"".join([*kept, body[start:]])
+
+
 def parse_json(body: bytes, limit: int | None = MAX_BYTES) -> object:
-    """Strict JSON: no NaN, no endless nesting, at most `limit` bytes.
+    """Strict JSON: no NaN, at most `limit` bytes.
 
     Raises:
         TooLarge, BadRequest
@@ -71,7 +101,11 @@ def parse_json(body: bytes, limit: int | None = MAX_BYTES) -> object:
     if limit is not None and len(body) > limit:
         raise TooLarge(f"at most {limit} bytes in one request")
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        try:
+            return json.loads(body, parse_constant=_no_constant, parse_int=_whole_number)
+        except RecursionError:
+            body = _without_depths(body)
+            return json.loads(body, parse_constant=_no_constant, parse_int=_whole_number)
     except (ValueError, RecursionError) as error:
         raise BadRequest("the body is not JSON") from error
 
@@ -93,8 +127,11 @@ def parse_request(body: bytes) -> Request:
     account = raw.get("account")
     if account is not None and not isinstance(account, str):
         raise BadRequest("account must be a user name")
+    log = raw.get("log")
+    if log is not None and not isinstance(log, str):
+        raise BadRequest("log must be what an earlier answer said")
     good, rejected = parse_events(sent)
-    return Request(device, cursor, good, rejected, account)
+    return Request(device, cursor, good, rejected, account, log)
 
 
 def parse_events(sent: Iterable[object]) -> tuple[list[Event], list[dict[str, Any]]]:
@@ -116,10 +153,12 @@ def parse_events(sent: Iterable[object]) -> tuple[list[Event], list[dict[str, An
 def sync(owner: User, request: Request) -> Answer:
     """Keep what is new, answer what the device has not seen: one page of at most MAX_EVENTS.
 
-    Raises: SomebodyElse
+    Raises: SomebodyElse, Deleted
     """
     if request.account not in (None, owner.get_username()):
         raise SomebodyElse("somebody else has signed in: reload the page")
+    if request.log is not None and deleted([request.log]):
+        raise Deleted("this browser held the progress of an account that was deleted")
     with transaction.atomic():
         log = _locked_log(owner)
         _keep(log, request.events)
@@ -134,7 +173,7 @@ def sync(owner: User, request: Request) -> Answer:
         cursor=page[-1].number if more else log.head,
         events=[event_of(row) for row in page],
         rejected=request.rejected,
-        log=str(log.key),
+        log=log.name,
         more=more,
     )
 
@@ -147,6 +186,22 @@ def keep(owner: User, new: list[Event]) -> int:
         for start in range(0, len(new), MAX_EVENTS):
             _keep(log, new[start : start + MAX_EVENTS])
         return log.head - before
+
+
+def deleted(logs: Iterable[str]) -> list[str]:
+    """Those of these logs whose accounts were deleted. Names that can't be guessed: no secret."""
+    keys = {log: uuid.UUID(log[:36]) for log in logs if events.UUID_TEXT.fullmatch(log[:36])}
+    gone = set(DeletedLog.objects.filter(key__in=keys.values()).values_list("key", flat=True))
+    return [log for log, key in keys.items() if key in gone]
+
+
+def delete_account(owner: User) -> None:
+    """Everything goes but the log's key, by which other devices learn of it."""
+    with transaction.atomic():
+        log = ProgressLog.objects.filter(owner=owner).first()
+        if log:
+            DeletedLog.objects.get_or_create(key=log.key)
+        owner.delete()
 
 
 def events_of(owner: User) -> list[Event]:

@@ -18,6 +18,7 @@ urlpatterns = [
     path("progress/", progress_views.progress_page, name="progress"),
     path("accounts/delete/", progress_views.delete_account, name="account_delete"),
     path("progress/sync", progress_views.progress_sync, name="progress_sync"),
+    path("progress/deleted", progress_views.progress_deleted, name="progress_deleted"),
     path("progress/export", progress_views.progress_export, name="progress_export"),
     path("progress/import", progress_views.progress_import, name="progress_import"),
 ]

@@ -120,6 +120,7 @@ class Device:
         body = {
             "device": self.id,
             "account": self.owner,
+            "log": mine.log,
             "cursor": mine.cursor,
             "events": [mine.events[one].as_json() for one in sent],
         }
@@ -173,7 +174,8 @@ class Device:
     def forget(self, owner: str) -> None:
         kept = self.of(owner)
         left = {one: kept.events[one] for one in kept.pending}
-        self.kept[owner] = Kept(left, dict.fromkeys(left))
+        log = kept.log if left else None
+        self.kept[owner] = Kept(left, dict.fromkeys(left), log=log)
 
     def sign_out(self) -> None:
         self.sync()

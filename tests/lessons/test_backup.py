@@ -3,8 +3,9 @@ import gzip
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
+from django.db import connections
 
-from lessons import events, sync
+from lessons import backup, events, sync
 from lessons.models import ProgressLog
 from tests.lessons.test_sync import exchange, raw_event, scored
 
@@ -43,3 +44,60 @@ def test_a_file_that_is_not_whole_changes_nothing(ada, tmp_path):
         with pytest.raises(CommandError, match="Nothing was changed"):
             call_command("restore", tmp_path / "spoilt")
     assert ProgressLog.objects.get(owner=ada).head == 2
+
+
+def test_an_account_that_was_deleted_since_the_backup_stays_deleted(ada, tmp_path):
+    bob = get_user_model().objects.create_user("bob", password="x")
+    log = exchange(ada)["log"]
+    call_command("backup", tmp_path / "file")
+    sync.delete_account(ada)
+    call_command("restore", tmp_path / "file")
+    assert list(get_user_model().objects.values_list("username", flat=True)) == ["bob"]
+    assert sync.deleted([log]) == [log]
+    assert exchange(get_user_model().objects.get(pk=bob.pk))["events"] == []
+
+
+def test_a_restore_that_breaks_off_changes_nothing(ada, tmp_path, monkeypatch):
+    before = sync.events_of(ada)
+    call_command("backup", tmp_path / "file")
+    sync.keep(ada, [events.parse(scored(3))])
+    whole = list(backup._lines(tmp_path / "file"))
+
+    def breaks(file):
+        yield from whole[: len(whole) // 2]
+        raise KeyboardInterrupt
+
+    rows = backup.check(tmp_path / "file")
+    monkeypatch.setattr(backup, "check", lambda file: rows)
+    monkeypatch.setattr(backup, "_lines", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        call_command("restore", tmp_path / "file")
+    assert len(sync.events_of(ada)) == len(before) + 1
+
+
+def test_a_file_that_is_not_there_says_so(db, tmp_path):
+    with pytest.raises(CommandError, match=r"Nothing was changed: .*missing can't be read"):
+        call_command("restore", tmp_path / "missing")
+    with pytest.raises(CommandError, match="can't be written"):
+        call_command("backup", tmp_path / "no" / "such" / "folder")
+
+
+def test_a_backup_from_sqlite_fits_postgresql_and_the_way_back(db, request, tmp_path):
+    kept = [scored(1), raw_event(2)]
+    user = get_user_model().objects.create_user("ada", password="x")
+    sync.keep(user, [events.parse(one) for one in kept])
+    sqlite = connections["default"]
+    call_command("backup", tmp_path / "from-sqlite")
+    request.getfixturevalue("postgres")
+    assert connections["default"].vendor == "postgresql"
+    call_command("restore", tmp_path / "from-sqlite")
+    back = get_user_model().objects.get()
+    assert [it.as_json() for it in sync.events_of(back)] == kept
+    more = [scored(3)]
+    sync.keep(back, [events.parse(one) for one in more])
+    call_command("backup", tmp_path / "from-postgres")
+    postgres, connections["default"] = connections["default"], sqlite
+    call_command("restore", tmp_path / "from-postgres")
+    back = get_user_model().objects.get()
+    assert [it.as_json() for it in sync.events_of(back)] == kept + more
+    connections["default"] = postgres  # as the fixture left it

@@ -111,3 +111,57 @@ def test_a_new_link_stops_the_old(client, classroom, teacher):
     client.force_login(teacher)
     client.post(f"/classes/{classroom.pk}/change/", {"do": "link"})
     assert client.get(f"/classes/join/{classroom.code}/").status_code == 404
+
+
+def test_a_teacher_removes_one_learner_who_keeps_everything(client, classroom, teacher):
+    lesson = make_lesson(1)
+    ada, bob = (learner(classroom, name, lesson) for name in ("ada", "bob"))
+    client.force_login(teacher)
+    page = client.get(f"/classes/{classroom.pk}/").content.decode()
+    assert "Remove ada" in page
+    for nobody in ("", "x", "²", "9" * 30, "999"):
+        client.post(f"/classes/{classroom.pk}/change/", {"do": "remove", "learner": nobody})
+    client.post(f"/classes/{classroom.pk}/change/", {"do": "remove", "learner": ada.pk})
+    assert [it.name for it in classes.overview(classroom).learners] == ["bob"]
+    assert len(sync.events_of(ada)) == 1
+    client.force_login(bob)
+    client.post(f"/classes/{classroom.pk}/change/", {"do": "remove", "learner": bob.pk})
+    assert classroom.members.get().learner == bob  # only the teacher removes
+
+
+def test_nothing_is_changed_by_a_change_that_is_none(client, classroom, teacher):
+    client.force_login(teacher)
+    client.post(f"/classes/{classroom.pk}/change/", {"do": "what"})
+    assert Classroom.objects.get().code == classroom.code
+
+
+def test_names_and_links_with_nul_are_answered(client, either_database, teacher):
+    client.force_login(teacher)
+    client.post("/classes/", {"name": "9\0b"})
+    assert Classroom.objects.get().name == "9b"
+    assert client.get("/classes/join/a%00b/").status_code == 404
+
+
+def test_what_was_asked_of_the_tutor_and_when_is_not_on_the_teachers_page(
+    client, classroom, teacher
+):
+    ada = learner(classroom, "ada", make_lesson(1))
+    answered = raw_event(2, "lesson.opened", "only-opened", 5)
+    sync.keep(ada, [events.parse(answered)])
+    client.force_login(teacher)
+    page = client.get(f"/classes/{classroom.pk}/").content.decode()
+    assert "only-opened" not in page
+    assert "2026" not in page
+
+
+@pytest.mark.parametrize("learners", [1, 30])
+def test_the_teachers_page_needs_as_many_queries_for_30_learners_and_lessons_as_for_one(
+    client, classroom, teacher, learners, django_assert_num_queries
+):
+    lessons = [make_lesson(number) for number in range(1, learners + 1)]
+    for number, lesson in enumerate(lessons):
+        learner(classroom, f"learner{number}", lesson)
+    client.force_login(teacher)
+    client.get(f"/classes/{classroom.pk}/")  # what is looked up once
+    with django_assert_num_queries(12):
+        client.get(f"/classes/{classroom.pk}/")

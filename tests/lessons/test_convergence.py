@@ -57,7 +57,7 @@ def test_a_server_restored_from_an_old_backup_gets_back_what_the_devices_hold(se
     log.refresh_from_db()
     assert log.head > head
     ProgressEvent.objects.filter(log=log, number__gt=head).delete()
-    log.head, log.key = head, uuid.uuid4()
+    log.head, log.restored = head, uuid.uuid4()
     log.save()
     for device in world.devices * 6:
         device.sync()

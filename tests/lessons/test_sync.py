@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lessons import events, sync
-from lessons.models import ProgressEvent
+from lessons.models import DeletedLog, ProgressEvent
 
 pytestmark = pytest.mark.django_db
 DEVICE = "00000000-0000-4000-8000-00000000000d"
@@ -156,6 +156,128 @@ def test_the_request_as_a_whole(client, ada, body, status):
     client.force_login(ada)
     answer = client.post("/progress/sync", body, "application/json")
     assert answer.status_code == status
+
+
+def post(client, body):
+    return client.post("/progress/sync", body, "application/json")
+
+
+def test_a_device_that_held_a_deleted_account_is_told_so_and_brings_nothing_into_another(
+    client, ada
+):
+    old = exchange(ada, [scored(1)])["log"]
+    assert sync.deleted([old]) == []
+    sync.delete_account(ada)
+    assert DeletedLog.objects.count() == 1
+    again = get_user_model().objects.create_user("ada", password="x")  # somebody else
+    client.force_login(again)
+    body = {"device": DEVICE, "account": "ada", "log": old, "cursor": 1, "events": [scored(2)]}
+    assert post(client, json.dumps(body)).status_code == 410
+    assert not ProgressEvent.objects.exists()
+    new = post(client, json.dumps(body | {"log": None})).json()["log"]
+    assert post(client, json.dumps(body | {"log": new})).status_code == 200
+
+
+def test_anybody_may_ask_which_logs_were_deleted_and_learns_nothing_else(client, ada):
+    log = exchange(ada)["log"]
+    names = [log, "x", "", "\0", DEVICE, f"{log}.{DEVICE}"]
+    assert client.get("/progress/deleted", {"log": names}).json() == {"deleted": []}
+    sync.delete_account(ada)
+    assert client.get("/progress/deleted", {"log": names}).json() == {"deleted": [log, names[-1]]}
+
+
+def test_deleting_the_account_on_its_page_leaves_nothing_but_the_logs_key(client, ada):
+    exchange(ada, [scored(1)])
+    client.force_login(ada)
+    client.post("/accounts/delete/")
+    assert not get_user_model().objects.exists()
+    assert not ProgressEvent.objects.exists()
+    assert DeletedLog.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        '{"score": ' + "9" * 5000 + "}",
+        '{"x": 1e999}',
+        '{"x": ' + "[" * 25 + "]" * 25 + "}",
+        '{"x": ' + "[" * 900 + "]" * 900 + "}",
+        '{"x": ' + "[" * 100_000 + '"]["' + "]" * 100_000 + "}",
+        '{"x": ' + '{"a": ' * 100_000 + "1" + "}" * 100_000 + "}",
+        '{"x": "' + "a" * 17_000 + '"}',
+    ],
+    ids=["huge", "infinite", "deep", "deeper", "deepest", "deepest-object", "long"],
+)
+def test_one_events_endless_data_spoils_no_other_event(client, ada, bad):
+    client.force_login(ada)
+    spoilt = json.dumps(raw_event(1)).replace('"data": {}', f'"data": {bad}')
+    body = f'{{"device": "{DEVICE}", "events": [{spoilt}, {json.dumps(scored(2))}]}}'
+    answer = post(client, body)
+    assert answer.status_code == 200
+    assert [it["id"] for it in answer.json()["rejected"]] == [raw_event(1)["id"]]
+    assert str(ProgressEvent.objects.get().event_id) == scored(2)["id"]
+    assert post(client, f'{{"device": "{DEVICE}"}}').status_code == 200
+
+
+@pytest.mark.parametrize("levels", range(300, 1000, 100))
+def test_no_depth_of_nesting_is_kept_that_cannot_be_answered(client, ada, levels):
+    client.force_login(ada)
+    deep = json.dumps(raw_event(1)).replace('"data": {}', '"data": {"x": ' + nested(levels) + "}")
+    assert post(client, f'{{"device": "{DEVICE}", "events": [{deep}]}}').status_code == 200
+    assert post(client, f'{{"device": "{DEVICE}", "x": {nested(levels)}}}').status_code == 200
+
+
+def nested(levels):
+    return "[" * levels + "]" * levels
+
+
+@pytest.mark.parametrize(
+    ("at", "kept"),
+    [
+        ("0000-01-01T00:00:00Z", False),
+        ("0001-01-01T00:00:00Z", True),
+        ("0001-01-01T00:00:00+14:00", False),
+        ("9999-12-31T23:59:59.999999Z", True),
+        ("9999-12-31T23:59:59-01:00", False),
+        ("2026-11-23T10:00:00", False),
+        ("2026-11-23", False),
+        ("2026-02-30T10:00:00Z", False),
+        ("2026-11-23T10:00:60Z", False),
+        ("2026-11-23T10:00:00+99:99", False),
+        ("٢٠٢٦-11-23T10:00:00Z", False),
+        (1763892000, False),
+        (None, False),
+    ],
+)
+def test_times_are_kept_as_written_or_rejected(client, either_database, ada, at, kept):
+    client.force_login(ada)
+    body = {"device": DEVICE, "events": [scored(1) | {"at": at}, scored(2)]}
+    assert len(post(client, json.dumps(body)).json()["rejected"]) == (not kept)
+    found = exchange(ada)["events"]
+    assert [it["at"] for it in found] == [at, scored(2)["at"]][not kept :]
+    assert client.get("/review/").status_code == 200
+
+
+def test_lessons_that_are_gone_or_never_were_and_odd_strings_are_kept(client, either_database, ada):
+    client.force_login(ada)
+    odd = raw_event(1, "review.answered", "never-was", 0, {"question": "\0\ud800", "choice": 1})
+    scores = raw_event(
+        2, "quiz.scored", "never-was", 0, {"score": 1, "of": 2, "answers": {"\0": 1}}
+    )
+    assert post(client, json.dumps({"device": DEVICE, "events": [odd, scores]})).status_code == 200
+    assert exchange(ada)["events"] == [odd, scores]
+    for address in ("/review/", "/progress/", "/progress/export", "/progress/export?format=xapi"):
+        assert client.get(address).status_code == 200
+
+
+def test_of_two_equal_names_in_an_object_the_last_counts(client, ada):
+    client.force_login(ada)
+    body = '{"device": "x", "device": "%s", "events": [], "events": [%s]}'
+    answer = post(
+        client, body % (DEVICE, json.dumps(scored(1)).replace('"a"', '"b", "lesson": "a"'))
+    )
+    assert answer.json()["rejected"] == []
+    assert exchange(ada)["events"] == [scored(1)]
 
 
 anything = st.recursive(
