@@ -72,3 +72,9 @@ def finish(site: Site, page: Page, slug: str) -> None:
     page.goto(f"{site.url}/lessons/{slug}/")
     page.get_by_role("button", name="Mark as finished").click()
     expect(page.locator("[data-finish-line]")).to_contain_text("Finished on")
+
+
+def delete_account(site: Site, page: Page) -> None:
+    page.goto(site.url + "/accounts/delete/")
+    page.get_by_role("button", name="Delete the account").click()
+    expect(page.locator("[data-account]")).to_have_text("Sign in")

@@ -2,7 +2,17 @@
 
 from playwright.sync_api import expect
 
-from tests.browser.accounts import finish, new_name, on_server, sign_in, sign_up, stored, synced
+from tests.browser.accounts import (
+    STORED,
+    delete_account,
+    finish,
+    new_name,
+    on_server,
+    sign_in,
+    sign_up,
+    stored,
+    synced,
+)
 
 BOTH = ["lesson.completed", "lesson.opened"]
 
@@ -178,7 +188,7 @@ def test_a_restored_server_is_offered_everything_again(site, page):
     site.run(
         "import uuid; from lessons.models import *; "
         f"log = ProgressLog.objects.get(owner__username='{name}'); log.events.all().delete(); "
-        "log.head = 0; log.key = uuid.uuid4(); log.save()"
+        "log.head = 0; log.restored = uuid.uuid4(); log.save()"
     )
     page.goto(site.url)
     synced(page)
@@ -198,3 +208,66 @@ def test_a_clock_that_is_hours_off_is_put_right(site, new_page):
         f"for e in E.objects.filter(log__owner__username='{name}')])"
     )
     assert ahead.split() == ["False", "False"]
+
+
+def test_a_device_drops_a_deleted_account_at_its_next_page(site, new_page):
+    first, second = new_page(), new_page()
+    second.expected.append("401")
+    name = sign_up(site, first)
+    finish(site, first, site.slugs[0])
+    synced(first)
+    sign_in(site, second, name)
+    synced(second)
+    assert len(stored(second)) == 2
+    delete_account(site, first)
+    second.goto(site.url)
+    gone(second)
+    expect(second.locator(f"[data-lesson-state='{site.slugs[0]}']")).to_have_text("")
+
+
+def test_an_open_tab_drops_a_deleted_account_at_its_next_sync(site, new_page):
+    first, second = new_page(), new_page()
+    second.expected.append("401")
+    name = sign_up(site, first)
+    finish(site, first, site.slugs[0])
+    synced(first)
+    sign_in(site, second, name)
+    second.goto(f"{site.url}/lessons/{site.slugs[1]}/")
+    synced(second)
+    delete_account(site, first)
+    second.get_by_role("button", name="Mark as finished").click()
+    expect(second.locator("[data-sync]")).to_contain_text("this account was deleted")
+    gone(second)
+
+
+def test_what_a_deleted_account_left_unsent_never_gets_to_another_of_its_name(site, new_page):
+    first, second = new_page(), new_page()
+    for part in ("401", "410", "Failed to load"):
+        second.expected.append(part)
+    name = sign_up(site, first)
+    sign_in(site, second, name)
+    synced(second)
+    second.route("**/progress/sync", lambda route: route.abort())
+    finish(site, second, site.slugs[0])  # stays here
+    expect(second.locator("[data-sync]")).to_contain_text("Waiting")
+    delete_account(site, first)
+    second.context.clear_cookies()
+    second.unroute("**/progress/sync")
+    second.route("**/progress/deleted*", lambda route: route.abort())  # and is not told
+    sign_up(site, second, name)
+    second.goto(f"{site.url}/lessons/{site.slugs[1]}/")
+    synced(second)
+    assert {it["lesson"] for it in stored(second)} == {site.slugs[1]}
+    assert on_server(site, name) == ["lesson.opened"]
+
+
+def gone(page):
+    """Nothing of anybody is kept in this browser."""
+    page.evaluate(
+        f"""async () => {{
+          const read = {STORED};
+          while ((await read("events")).length + (await read("pending")).length) {{
+            await new Promise(requestAnimationFrame);
+          }}
+        }}"""
+    )

@@ -4,7 +4,7 @@ import { certain, outdated, owner, remember } from "./owner.js";
 import { trouble } from "./progress.js";
 import * as store from "./progress-store.js";
 import "./saved.js";
-import { state as syncState, sync } from "./sync.js";
+import { dropDeleted, state as syncState, sync } from "./sync.js";
 import { forgetOthers } from "./tutor-store.js";
 
 const OFFERED = "openbook-offered"; // the account that has been asked
@@ -104,9 +104,13 @@ async function clear() {
 async function begin() {
   showName();
   showState();
-  if (!owner()) return;
+  if (!certain) {
+    sync();
+    return;
+  }
   const synced = sync();
-  if (!certain) return;
+  dropDeleted().catch(() => {}); // no storage, or no server: another page will ask
+  if (!owner()) return;
   try {
     await clear();
     await synced; // what the account has erased is not offered to it again

@@ -169,16 +169,21 @@ export function decline(owner) {
   });
 }
 
-/** Takes an account off this browser; its unsent events only if they are to go as well. */
-export function forget(owner, { unsent = false } = {}) {
+/**
+ * Takes an account off this browser; its unsent events only if they are to go as well, but for
+ * those excepted. Which log events belong to is remembered while any are left, or if log says so.
+ */
+export function forget(owner, { unsent = false, except = new Set(), log = false } = {}) {
   return transact("readwrite", async ({ events, pending, accounts }) => {
     const kept = new Set();
     for (const { id } of await of(pending, owner)) {
-      if (unsent) pending.delete([owner, id]);
+      if (unsent && !except.has(id)) pending.delete([owner, id]);
       else kept.add(id);
     }
     for (const { id } of await of(events, owner)) if (!kept.has(id)) events.delete([owner, id]);
-    accounts.delete(owner);
+    const known = await result(accounts.get(owner));
+    if (known && (log || (kept.size && !unsent))) accounts.put({ ...known, cursor: 0 });
+    else accounts.delete(owner);
     return kept.size;
   });
 }
@@ -193,6 +198,9 @@ export function eraseUnowned(lesson) {
     }
   });
 }
+
+/** {owner, log} of each account whose log this browser has met. */
+export const logs = () => transact("readonly", ({ accounts }) => result(accounts.getAll()));
 
 /** Names of the accounts that have events in this browser. */
 export function owners() {

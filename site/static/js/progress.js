@@ -10,6 +10,7 @@ const channel = "BroadcastChannel" in globalThis ? new BroadcastChannel("openboo
 const memory = new Map();
 let reading = null; // {cursor, log} of the account, where that could not be stored
 let problem = null;
+const here = new Set(); // ids of what was done on this page
 
 /** Why the last event could not be stored: null, "blocked" or "full". */
 export const trouble = () => problem;
@@ -30,6 +31,7 @@ const unsent = () => [...memory.values()].filter(({ sent }) => !sent).map(({ eve
 async function keep(events, unless) {
   const mine = owner();
   let added = 0;
+  for (const { id } of events) here.add(id);
   try {
     const again = unsent();
     if (again.length) await store.add(mine, again);
@@ -138,6 +140,19 @@ export async function offerAgain(log) {
   for (const held of memory.values()) held.sent = false;
   reading &&= { cursor: 0, log };
   await store.offerAgain(owner(), log).catch(failed);
+}
+
+/**
+ * The account was deleted: what this browser holds of it goes. If somebody of the same name is
+ * signed in now, what was done on this page is theirs and stays.
+ */
+export async function drop({ reused = false } = {}) {
+  if (!reused) here.clear();
+  for (const id of memory.keys()) if (!here.has(id)) memory.delete(id);
+  reading = null;
+  await store.forget(owner(), { unsent: true, except: here, log: !reused });
+  channel?.postMessage("changed");
+  changed();
 }
 
 /** A browser may throw away what a page stored; a score is the moment to ask it not to. */

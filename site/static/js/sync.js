@@ -4,7 +4,8 @@
 import { compare } from "./clock.js";
 import { token } from "./csrf.js";
 import { owner } from "./owner.js";
-import { offerAgain, settle, waiting } from "./progress.js";
+import { drop, offerAgain, settle, waiting } from "./progress.js";
+import { forget, logs } from "./progress-store.js";
 import { uuid7 } from "./uuid7.js";
 
 const MOST = 500; // events in one request, and
@@ -43,9 +44,33 @@ class Waiting extends Error {}
 
 const plain = ({ id, type, lesson, at, data }) => ({ id, type, lesson, at, data });
 
-async function ask(cursor, events) {
+/** Of these logs, those of accounts that were deleted. */
+async function deleted(names) {
+  const answer = await fetch(`/progress/deleted?${new URLSearchParams(names.map((log) => ["log", log]))}`);
+  return answer.ok ? (await answer.json()).deleted : [];
+}
+
+/** Other accounts' leftovers go once their accounts have been deleted. */
+export async function dropDeleted() {
+  const held = (await logs()).filter((it) => it.log && it.owner !== owner());
+  if (!held.length) return;
+  const gone = await deleted(held.map(({ log }) => log));
+  for (const it of held) if (gone.includes(it.log)) await forget(it.owner, { unsent: true });
+}
+
+/** Why the server answered so; a deleted account's events are dropped at once. */
+async function refusal(status, log) {
+  if (status === 401 && log && (await deleted([log])).length) {
+    await drop();
+    return "this account was deleted, reload this page";
+  }
+  return WHY[status] ?? `the server answered ${status}`;
+}
+
+/** The server's answer; null if the log that was met here belonged to a deleted account. */
+async function ask({ cursor, log }, events) {
   const account = owner();
-  const body = JSON.stringify({ device: device(), account, cursor, events: events.map(plain) });
+  const body = JSON.stringify({ device: device(), account, log, cursor, events: events.map(plain) });
   const sent = Date.now();
   const response = await fetch("/progress/sync", {
     method: "POST",
@@ -55,7 +80,8 @@ async function ask(cursor, events) {
     signal: AbortSignal.timeout(SECONDS * 1000),
   });
   compare(response.headers.get("Date"), sent, Date.now());
-  if (!response.ok) throw new Waiting(WHY[response.status] ?? `the server answered ${response.status}`);
+  if (response.status === 410) return null;
+  if (!response.ok) throw new Waiting(await refusal(response.status, log));
   const answer = await response.json();
   if (!Number.isInteger(answer.cursor) || !Array.isArray(answer.events)) throw new TypeError();
   return answer;
@@ -76,7 +102,11 @@ async function exchange() {
   const { cursor, log, events } = await waiting(MOST + 1 + refused.size);
   const wanted = events.filter(({ id }) => !refused.has(id));
   const sent = batch(wanted);
-  const answer = await ask(cursor, sent);
+  const answer = await ask({ cursor, log }, sent);
+  if (!answer) {
+    await drop({ reused: true });
+    return true;
+  }
   for (const { id, reason } of answer.rejected ?? []) refused.set(id, reason);
   const acknowledged = sent.map(({ id }) => id).filter((id) => !refused.has(id));
   const restored = (log && answer.log !== log) || answer.cursor < cursor;
