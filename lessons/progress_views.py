@@ -5,6 +5,7 @@ import json
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -120,6 +121,7 @@ def delete_account(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         return render(request, "lessons/delete_account.html")
     account = request.user
+    assert isinstance(account, User)  # login_required
     logout(request)
     sync.delete_account(account)
     return redirect("home")
