@@ -27,6 +27,7 @@ class Experiment(models.Model):
     text_name = models.CharField(max_length=200, help_text="what the text is: 'the lessons'")
     text = models.TextField(help_text="kept whole, so that the figures can be checked")
     limit = models.FloatField(default=0.9, help_text="good enough: this share of the same tokens")
+    notes = models.TextField(blank=True, help_text="the learner's own, quant.notes")
 
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     error = models.TextField(blank=True, help_text="why it failed, for the learner")

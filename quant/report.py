@@ -149,8 +149,9 @@ class Report:
 
     @property
     def data(self) -> dict[str, Any]:
-        """DESIGN §10's object, as `manage.py quantize --json` prints it."""
-        return run.report(self.plan, results(self._steps))
+        """DESIGN §10's object, as `manage.py quantize --json` prints it, and the notes."""
+        found = run.report(self.plan, results(self._steps))
+        return found | ({"notes": self.experiment.notes} if self.experiment.notes else {})
 
     def as_csv(self) -> str:
         """One line per variant, a header first."""

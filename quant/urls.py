@@ -14,6 +14,7 @@ urlpatterns = [
     path("lab/<int:pk>/tokens", views.tokens, name="lab-tokens"),
     path("lab/<int:pk>/stop", views.stop, name="lab-stop"),
     path("lab/<int:pk>/retry", views.retry, name="lab-retry"),
+    path("lab/<int:pk>/notes", views.notes, name="lab-notes"),
     path("lab/<int:pk>/delete", views.delete, name="lab-delete"),
     path("lab/<int:pk>/experiment.csv", views.export_csv, name="lab-csv"),
     path("lab/<int:pk>/experiment.json", views.export_json, name="lab-json"),

@@ -5,6 +5,7 @@ from pathlib import Path
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.module_loading import import_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -16,6 +17,7 @@ from quant.layer import GROUPS, LayerError, examine
 from quant.layer_figures import Figures
 from quant.layer_form import LayerForm
 from quant.models import Experiment
+from quant.notes import NotesForm
 from quant.progress import progress as progress_of
 from quant.report import Report
 
@@ -61,13 +63,30 @@ def _experiment(pk: int) -> Experiment:
 @never_cache
 def experiment(request: HttpRequest, pk: int) -> HttpResponse:
     found = _experiment(pk)
+    return _page(request, found, NotesForm(initial={"notes": found.notes}))
+
+
+def _page(
+    request: HttpRequest, found: Experiment, form: NotesForm, status: int = 200
+) -> HttpResponse:
     context = {
         "experiment": found,
         "progress": None if found.ended else progress_of(found),
         "report": Report(found),
         "source": sources.what(found.source),
+        "notes_form": form,
     }
-    return render(request, "quant/experiment.html", context)
+    return render(request, "quant/experiment.html", context, status=status)
+
+
+@require_POST
+def notes(request: HttpRequest, pk: int) -> HttpResponse:
+    """A mistake shows the page again with what was written."""
+    found, form = _experiment(pk), NotesForm(request.POST)
+    if not form.is_valid():
+        return _page(request, found, form, status=400)
+    Experiment.objects.filter(pk=pk).update(notes=form.cleaned_data["notes"])
+    return redirect(reverse("lab-experiment", args=(pk,)) + "#notes")
 
 
 @require_safe

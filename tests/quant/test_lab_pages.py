@@ -157,7 +157,7 @@ def test_only_a_post_with_a_token_changes_anything(client):
     from django.test import Client
 
     experiment = start(client)
-    for verb in ("stop", "retry", "delete"):
+    for verb in ("stop", "retry", "delete", "notes"):
         assert client.get(f"/lab/{experiment.pk}/{verb}").status_code == 405
         strict = Client(enforce_csrf_checks=True)
         assert strict.post(f"/lab/{experiment.pk}/{verb}").status_code == 403
@@ -262,3 +262,47 @@ def test_exports_hold_what_is_known(client):
     lines = client.get(f"/lab/{experiment.pk}/experiment.csv").content.decode().splitlines()
     assert len(lines) == 4
     assert lines[1].startswith("F16,")
+
+
+def end(experiment: Experiment, state: State = State.DONE) -> None:
+    Experiment.objects.filter(pk=experiment.pk).update(state=state, finished=timezone.now())
+
+
+def test_notes_are_kept_shown_and_exported(client):
+    experiment = start(client)
+    end(experiment)
+    here = f"/lab/{experiment.pk}/"
+    assert "notes" not in client.get(f"{here}experiment.json").json()
+    written = "For my <b>phone</b>.\r\n\r\n  Ask again with Q6_K."
+    answer = client.post(f"{here}notes", {"notes": written})
+    assert (answer.status_code, answer.url) == (302, f"{here}#notes")
+    page = client.get(here).content.decode()
+    assert '<p class="written">For my &lt;b&gt;phone&lt;/b&gt;.\n\n  Ask again' in page
+    assert '<label for="id_notes">' in page
+    exported = client.get(f"{here}experiment.json").json()
+    assert exported["notes"] == "For my <b>phone</b>.\n\n  Ask again with Q6_K."
+    client.post(f"{here}notes", {"notes": ""})
+    assert 'class="written"' not in client.get(here).content.decode()
+
+
+def test_notes_that_are_too_long_are_refused_and_shown_again(client):
+    experiment = start(client)
+    end(experiment)
+    here = f"/lab/{experiment.pk}/"
+    client.post(f"{here}notes", {"notes": "before"})
+    assert client.post(f"{here}notes", {"notes": "line\r\n" * 1999 + "x" * 5}).status_code == 302
+    client.post(f"{here}notes", {"notes": "before"})
+    answer = client.post(f"{here}notes", {"notes": "x" * 10_001})
+    page = answer.content.decode()
+    assert answer.status_code == 400
+    assert "at most 10,000 characters; these are 10,001" in page
+    assert "x" * 10_001 in page
+    experiment.refresh_from_db()
+    assert experiment.notes == "before"
+
+
+def test_a_page_that_renews_itself_asks_for_no_notes(client):
+    experiment = start(client)
+    page = client.get(f"/lab/{experiment.pk}/").content.decode()
+    assert "can be written once the experiment has ended" in page
+    assert 'id="id_notes"' not in page
