@@ -52,6 +52,20 @@ def check(directory: Path, progress: Progress = quiet) -> int:
     return len(entries)
 
 
+def check_one(entry: Entry, entries: list[Entry], problems: Problems) -> ParsedLesson:
+    """Reads and checks one lesson, whether or not it is among entries, the catalogue's."""
+    lesson = folder.read(entry, problems)
+    addresses = (_TO_LESSON.fullmatch(address) for _, address in lesson.page.links)
+    linked = {found[1] for found in addresses if found} - {entry.slug}
+    anchors = {
+        other.slug: {h["anchor"] for h in folder.read(other, Problems()).page.headings}
+        for other in entries
+        if other.slug in linked
+    }
+    _check_links([lesson], [*entries, entry], anchors, problems)
+    return lesson
+
+
 def load(directory: Path, progress: Progress = quiet, *, embed: bool = True) -> Loaded:
     """Brings the database to what directory says. Raises LessonErrors and changes nothing then."""
     problems = Problems()

@@ -1,18 +1,20 @@
 import json
 from hashlib import sha256
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.http import quote_etag
+from django.views.decorators.cache import never_cache
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_cookie, vary_on_headers
 
 from config.htmx import HtmxRequest
 from config.release import release
-from lessons import guide, quiz, reading
+from lessons import guide, preview, quiz, reading
 from lessons import search as finding
 from lessons.models import Lesson
 
@@ -107,3 +109,22 @@ def search(request: HtmxRequest) -> HttpResponse:
     whole = not request.htmx or request.htmx.history_restore_request
     name = "lessons/search.html" if whole else "lessons/parts/results.html"
     return _fresh(render(request, name, {"results": results}))
+
+
+@never_cache
+@require_safe
+def preview_page(request: HttpRequest) -> HttpResponse:
+    """The lesson that `manage.py preview` shows; there is none on a site that others read."""
+    if not settings.PREVIEW_DIR:
+        raise Http404("Start a preview with manage.py preview LESSON.")
+    found = preview.read(settings.PREVIEW_DIR, settings.LESSONS_DIR)
+    return render(request, "lessons/preview.html", {"preview": found, "page": found.page})
+
+
+@never_cache
+@require_safe
+def preview_version(request: HttpRequest) -> HttpResponse:
+    if not settings.PREVIEW_DIR:
+        raise Http404("Start a preview with manage.py preview LESSON.")
+    now = preview.version(settings.PREVIEW_DIR, settings.LESSONS_DIR)
+    return HttpResponse(now, content_type="text/plain")

@@ -247,6 +247,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 MODELS_DIR = DATA_DIR / "models"
 LESSONS_DIR = BASE_DIR / "lessons" / "content"
+# The folder of the one lesson that `manage.py preview` shows; a site for readers has none.
+PREVIEW_DIR = Path(os.environ["OPENBOOK_PREVIEW"]) if os.environ.get("OPENBOOK_PREVIEW") else None
 # quant knows no lessons: it asks these, by name, for text and questions to measure with.
 QUANT_TEXT_PROVIDER = "lessons.evals.lesson_text"
 QUANT_TASK_PROVIDER = "lessons.evals.quiz_tasks"

@@ -26,5 +26,5 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         self.stdout.write(
             f"Write {catalogue.shown(made)}/lesson.md and quiz.yaml. To see it while you write:\n"
-            "manage.py load_lessons --watch"
+            f"manage.py preview {slug}"
         )
