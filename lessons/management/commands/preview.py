@@ -73,7 +73,7 @@ def _environment(path: Path) -> dict[str, str]:
     return os.environ | {
         "OPENBOOK_PREVIEW": str(path),
         "PYTHONPATH": str(settings.BASE_DIR / "site"),
-        "PYTHONWARNINGS": "ignore",  # WhiteNoise's files under ASGI warn; authors read this terminal
+        "PYTHONWARNINGS": "ignore",  # WhiteNoise under ASGI warns into the terminal
     }
 
 
