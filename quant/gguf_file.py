@@ -21,6 +21,7 @@ from gguf.constants import MODEL_ARCH_NAMES, GGUFValueType
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 MAX_DIMS = 4
+MAX_HEADER = 64 << 20  # bytes; the largest vocabularies take about 10 MB
 _SCALARS = {
     GGUFValueType.UINT8: "<B",
     GGUFValueType.INT8: "<b",
@@ -119,6 +120,8 @@ class _Cursor:
         end = self.at + size
         if end > len(self.data):
             raise BadGguf(f"cut off: the header goes on past the end at byte {len(self.data)}")
+        if end > MAX_HEADER:
+            raise BadGguf(f"the header is larger than {MAX_HEADER >> 20} MB")
         piece, self.at = self.data[self.at : end], end
         return piece
 
@@ -174,6 +177,8 @@ def _parse(path: Path, data: mmap.mmap, size: int) -> GgufFile:
     values = {}
     for _ in range(n_values):
         key = cursor.text()
+        if key in values:
+            raise BadGguf(f"two values are named {key}")
         values[key] = cursor.value()
     architecture = values.get("general.architecture")
     if architecture is None or not isinstance(architecture.value, str):
@@ -186,6 +191,7 @@ def _parse(path: Path, data: mmap.mmap, size: int) -> GgufFile:
         raise BadGguf(f"alignment {alignment} is not a multiple of 8")
     start = -(-cursor.at // alignment) * alignment
     tensors = [_tensor(*record, start, size) for record in records]
+    _check_places(tensors, start, alignment)
     names = Counter(tensor.name for tensor in tensors)
     if len(names) < len(tensors):
         raise BadGguf(f"two tensors are named {names.most_common(1)[0][0]}")
@@ -213,6 +219,18 @@ def _tensor(name: str, shape: tuple[int, ...], kind: int, offset: int, start: in
     if start + offset + nbytes > size:
         raise BadGguf(f"cut off: tensor {name} ends past the file's end at byte {size}")
     return Tensor(name, shape, GGMLQuantizationType(kind).name, start + offset, nbytes)
+
+
+def _check_places(tensors: list[Tensor], start: int, alignment: int) -> None:
+    """Each tensor begins where the one before it ends: a wrong type or shape shows here."""
+    expected = start
+    for tensor in tensors:
+        if tensor.offset != expected:
+            raise BadGguf(
+                f"tensor {tensor.name} begins at byte {tensor.offset}, not at {expected}: it "
+                "overlaps another, or one's type or shape is wrong"
+            )
+        expected += -(-tensor.bytes // alignment) * alignment
 
 
 def check_source(path: str | Path) -> GgufFile:

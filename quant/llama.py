@@ -97,14 +97,18 @@ class _Owner:
 class Model(_Owner):
     """A GGUF file, its weights mapped into memory, and its vocabulary."""
 
-    def __init__(self, path: str | Path, *, vocab_only: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, *, vocab_only: bool = False, check_weights: bool = False
+    ) -> None:
+        """check_weights: read them all, and refuse a file with one that is no number."""
         self.path = Path(path)
         if not self.path.is_file():
             raise LlamaError(f"{self.path}: no such file")
         params = lib.llama_model_default_params()
         params.vocab_only = vocab_only
         params.n_gpu_layers = 0
-        params.use_extra_bufts = not _BUILT_WITH_AMX
+        params.check_tensors = check_weights
+        params.use_extra_bufts = not (_BUILT_WITH_AMX or check_weights)  # these copy weights
         _log.forget_errors()
         self._model = lib.llama_model_load_from_file(os.fsencode(self.path), params)
         if not self._model:

@@ -1,11 +1,12 @@
 from django.urls import path
 
-from quant import views
+from quant import upload_views, views
 from quant.planner import views as planner_views
 
 urlpatterns = [
     path("lab/", views.index, name="lab"),
     path("lab/layer/", views.layer, name="lab-layer"),
+    path("lab/models/", upload_views.upload, name="lab-upload"),
     path("lab/models/<str:name>/", views.stored_model, name="lab-model"),
     path("lab/<int:pk>/", views.experiment, name="lab-experiment"),
     path("lab/<int:pk>/progress", views.progress, name="lab-progress"),

@@ -33,12 +33,21 @@ def index(request: HttpRequest) -> HttpResponse:
                 form.add_error(None, str(error))
     else:
         form = ExperimentForm(initial=defaults(dict(request.GET.lists())))
+    return setup_page(request, form, status=400 if form.errors else 200)
+
+
+def setup_page(
+    request: HttpRequest, form: ExperimentForm, *, status: int = 200, upload_error: str = ""
+) -> HttpResponse:
     context = {
         "form": form,
         "experiments": Experiment.objects.defer("text")[:50],
         "trouble": lab.trouble(),
+        "may_upload": import_string(settings.QUANT_OWNER_PROVIDER)(request.user),
+        "upload_limit": settings.UPLOAD_LIMIT,
+        "upload_error": upload_error,
     }
-    return render(request, "quant/lab.html", context, status=400 if form.errors else 200)
+    return render(request, "quant/lab.html", context, status=status)
 
 
 @require_safe

@@ -22,6 +22,18 @@ def _port(name: str, default: int) -> int:
     return int(value)
 
 
+def _gigabytes(name: str, default: float) -> int:
+    """Bytes."""
+    value = os.environ.get(name) or str(default)
+    try:
+        size = float(value)
+    except ValueError:
+        size = -1
+    if not 0 <= size < 1e6:
+        raise ImproperlyConfigured(f"{name}={value} is no size: give a number of gigabytes.")
+    return int(size * 1e9)
+
+
 HOST = os.environ.get("HOST") or "localhost"
 PORT = _port("PORT", 8000)
 
@@ -246,6 +258,9 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 MODELS_DIR = DATA_DIR / "models"
+# Bodies lie here while they come in: elsewhere temporary files may be memory.
+FILE_UPLOAD_TEMP_DIR = DATA_DIR
+UPLOAD_LIMIT = _gigabytes("OPENBOOK_UPLOAD_LIMIT", 8)
 LESSONS_DIR = BASE_DIR / "lessons" / "content"
 # The folder of the one lesson that `manage.py preview` shows; a site for readers has none.
 PREVIEW_DIR = Path(os.environ["OPENBOOK_PREVIEW"]) if os.environ.get("OPENBOOK_PREVIEW") else None
@@ -254,6 +269,8 @@ QUANT_TEXT_PROVIDER = "lessons.evals.lesson_text"
 QUANT_TASK_PROVIDER = "lessons.evals.quiz_tasks"
 # What a model file's page offers to do for the tutor.
 QUANT_TUTOR_PROVIDER = "tutor.model_choice.offer"
+# Who may add model files and name paths on this machine.
+QUANT_OWNER_PROVIDER = "tutor.model_choice.may_choose"
 
 LOGGING = {
     "version": 1,

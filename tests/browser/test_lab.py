@@ -61,3 +61,24 @@ def test_from_the_first_click_to_the_verdict(lab: Site, page: Page):
     figures = page.locator(".figures").first.inner_text()
     page.reload()
     assert page.locator(".figures").first.inner_text() == figures
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_model_is_uploaded_and_a_bad_one_refused_with_its_reason(
+    lab: Site, new_page, tmp_path, scripts: bool
+):
+    page = new_page(java_script_enabled=scripts)
+    name = f"uploaded-{scripts}-F32.gguf"
+    bad = tmp_path / name
+    bad.write_bytes(b"not a model at all, but 24 bytes")
+    page.expected.append("400")
+    page.goto(lab.url + "/lab/")
+    page.get_by_label("A GGUF file").set_input_files(bad)
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_text("not a GGUF file")).to_be_visible()
+    write_tiny_model(bad)
+    page.get_by_label("A GGUF file").set_input_files(bad)
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_role("heading", name="What it is")).to_be_visible()
+    assert (lab.data / "models" / name).read_bytes() == bad.read_bytes()
+    assert not list((lab.data / "models").glob(".upload*"))
