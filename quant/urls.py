@@ -17,6 +17,7 @@ urlpatterns = [
     path("lab/<int:pk>/retry", views.retry, name="lab-retry"),
     path("lab/<int:pk>/notes", views.notes, name="lab-notes"),
     path("lab/<int:pk>/delete", views.delete, name="lab-delete"),
+    path("lab/<int:pk>/remove-files", views.remove_files, name="lab-remove-files"),
     path("lab/<int:pk>/experiment.csv", views.export_csv, name="lab-csv"),
     path("lab/<int:pk>/experiment.json", views.export_json, name="lab-json"),
     path("lab/<int:pk>/files/<str:name>", views.download, name="lab-download"),

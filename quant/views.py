@@ -10,7 +10,7 @@ from django.utils.module_loading import import_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from quant import lab, model_file, registry, sources
+from quant import disk, lab, model_file, registry, sources
 from quant.experiment import PlanError
 from quant.forms import ExperimentForm, defaults
 from quant.layer import GROUPS, LayerError, examine
@@ -39,13 +39,18 @@ def index(request: HttpRequest) -> HttpResponse:
 def setup_page(
     request: HttpRequest, form: ExperimentForm, *, status: int = 200, upload_error: str = ""
 ) -> HttpResponse:
+    used = disk.by_experiment()
     context = {
         "form": form,
-        "experiments": Experiment.objects.defer("text")[:50],
+        "experiments": [
+            (one, used.get(one.pk, 0)) for one in Experiment.objects.defer("text")[:50]
+        ],
         "trouble": lab.trouble(),
         "may_upload": import_string(settings.QUANT_OWNER_PROVIDER)(request.user),
         "upload_limit": settings.UPLOAD_LIMIT,
         "upload_error": upload_error,
+        "bytes": sum(used.values()),
+        "free": disk.free(),
     }
     return render(request, "quant/lab.html", context, status=status)
 
@@ -84,6 +89,7 @@ def _page(
         "report": Report(found),
         "source": sources.what(found.source),
         "notes_form": form,
+        "disk": disk.usage(found),
     }
     return render(request, "quant/experiment.html", context, status=status)
 
@@ -139,7 +145,16 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
-    return redirect("lab") if lab.delete(_experiment(pk)) else redirect("lab-experiment", pk)
+    """Not while somebody else needs one of its files: its page says who."""
+    found = _experiment(pk)
+    deleted = not disk.usage(found).kept and lab.delete(found)
+    return redirect("lab") if deleted else redirect("lab-experiment", pk)
+
+
+@require_POST
+def remove_files(request: HttpRequest, pk: int) -> HttpResponse:
+    disk.remove(_experiment(pk))
+    return redirect(reverse("lab-experiment", args=(pk,)) + "#files")
 
 
 @require_safe
@@ -190,18 +205,24 @@ def stored_model(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _variant(pk: int, name: str) -> tuple[Experiment, Path, str]:
-    """The experiment, the variant's file and its type."""
+    """The experiment, the variant's file (which may have been removed) and its type."""
     found = _experiment(pk)
     files = {path.name: (path, kind) for kind, path in Report(found).files.items()}
-    path, kind = files.get(name, (None, ""))
-    if path is None or not path.is_file():
+    if name not in files:
         raise Http404(f"experiment {pk} has no file {name}")
-    return found, path, kind
+    return found, *files[name]
+
+
+def _gone(request: HttpRequest, found: Experiment, path: Path, kind: str) -> HttpResponse:
+    context = {"experiment": found, "path": path, "type": kind}
+    return render(request, "quant/gone.html", context, status=404)
 
 
 @require_safe
 def variant_model(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     found, path, kind = _variant(pk, name)
+    if not path.is_file():
+        return _gone(request, found, path, kind)
     context: dict[str, object] = {
         "experiment": found,
         "title": f"{found.title}, {kind}",
@@ -211,8 +232,10 @@ def variant_model(request: HttpRequest, pk: int, name: str) -> HttpResponse:
 
 
 @require_safe
-def download(request: HttpRequest, pk: int, name: str) -> StreamingHttpResponse:
-    _, path, _ = _variant(pk, name)
+def download(request: HttpRequest, pk: int, name: str) -> HttpResponse | StreamingHttpResponse:
+    found, path, kind = _variant(pk, name)
+    if not path.is_file():
+        return _gone(request, found, path, kind)
     return StreamingHttpResponse(
         _pieces(path),
         content_type="application/octet-stream",

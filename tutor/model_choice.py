@@ -88,6 +88,16 @@ def offer(path: Path, user: AbstractBaseUser | AnonymousUser) -> Offer | None:
     )
 
 
+def files() -> set[Path]:
+    """The model files that the tutor needs: the chosen one and the usual one."""
+    found = set()
+    with suppress(StoreError):
+        found.add(path_of(settings.TUTOR_MODEL))
+    if chosen := read():
+        found.add(Path(chosen.model))
+    return found
+
+
 def may_choose(user: AbstractBaseUser | AnonymousUser) -> bool:
     """On this machine alone anybody; where a class comes in, its teachers."""
     return set(settings.ALLOWED_HOSTS) <= HERE or is_teacher(user)

@@ -271,6 +271,8 @@ QUANT_TASK_PROVIDER = "lessons.evals.quiz_tasks"
 QUANT_TUTOR_PROVIDER = "tutor.model_choice.offer"
 # Who may add model files and name paths on this machine.
 QUANT_OWNER_PROVIDER = "tutor.model_choice.may_choose"
+# The files that the tutor needs, whoever asks: the lab does not remove them.
+QUANT_TUTOR_FILES_PROVIDER = "tutor.model_choice.files"
 
 LOGGING = {
     "version": 1,
