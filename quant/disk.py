@@ -83,6 +83,6 @@ def remove(experiment: Experiment) -> int:
             path.unlink(missing_ok=True)
         if files and found.state != State.DONE:
             made = found.steps.filter(key__startswith="quantize:", state=State.DONE)
-            gone = [step.pk for step in made if Path(step.result["file"]) in files]
+            gone = [one.pk for one in made if one.result and Path(one.result["file"]) in files]
             made.filter(pk__in=gone).update(state=State.QUEUED)
     return len(files)
