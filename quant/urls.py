@@ -19,6 +19,7 @@ urlpatterns = [
     path("lab/<int:pk>/delete", views.delete, name="lab-delete"),
     path("lab/<int:pk>/remove-files", views.remove_files, name="lab-remove-files"),
     path("lab/<int:pk>/experiment.csv", views.export_csv, name="lab-csv"),
+    path("lab/<int:pk>/experiment.html", views.export_html, name="lab-html"),
     path("lab/<int:pk>/experiment.json", views.export_json, name="lab-json"),
     path("lab/<int:pk>/files/<str:name>", views.download, name="lab-download"),
     path("lab/<int:pk>/files/<str:name>/", views.variant_model, name="lab-variant"),

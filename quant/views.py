@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from quant import disk, lab, model_file, registry, sources
 from quant.experiment import PlanError
+from quant.export import as_html
 from quant.forms import ExperimentForm, defaults
 from quant.layer import GROUPS, LayerError, examine
 from quant.layer_figures import Figures
@@ -160,6 +161,14 @@ def remove_files(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def export_json(request: HttpRequest, pk: int) -> HttpResponse:
     return JsonResponse(Report(_experiment(pk)).data, json_dumps_params={"indent": 1})
+
+
+@require_safe
+def export_html(request: HttpRequest, pk: int) -> HttpResponse:
+    return HttpResponse(
+        as_html(Report(_experiment(pk))),
+        headers={"Content-Disposition": f'attachment; filename="experiment-{pk}.html"'},
+    )
 
 
 @require_safe
