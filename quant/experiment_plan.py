@@ -17,7 +17,8 @@ from gguf import LlamaFileType
 
 from quant import gguf_file, registry, variants
 from quant.calibration import DEFAULT_TEXT
-from quant.variants import Recipe
+from quant.sources import warning
+from quant.variants import BLOCK_TYPES, IMATRIX, Recipe
 
 REFERENCE = "F16"
 WIDE_TYPES = ("F16", "BF16", "F32")
@@ -100,7 +101,7 @@ def make_plan(
         calibration=str(_checked_text(calibration) if calibration else DEFAULT_TEXT),
         out=str(Path(out).expanduser().resolve() if out else registry.models_dir()),
         work=work or str(settings.DATA_DIR / "work" / uuid.uuid4().hex),
-        warning=_warning(file),
+        warning=warning(file),
         embedder=embedder,
         **options,
     )
@@ -184,16 +185,6 @@ def _same(one: str, other: str) -> bool:
     return Path(one).read_bytes() == Path(other).read_bytes()
 
 
-def _warning(file: gguf_file.GgufFile) -> str:
-    if not file.is_quantized:
-        return ""
-    main = next(iter(file.type_counts))
-    return (
-        f"The source is quantized itself (mostly {main}). Its variants carry both losses, and "
-        "formats that resemble it look better here than they are."
-    )
-
-
 def variant_path(plan: Plan, kind: str) -> Path:
     """Where the variant's file is. The reference is the source itself where that has 16 bits."""
     source = Path(plan.source)
@@ -202,6 +193,8 @@ def variant_path(plan: Plan, kind: str) -> Path:
         stem = source.stem
     if kind == REFERENCE and suffix.upper() == REFERENCE:
         return source
-    if plan.pure and kind != REFERENCE and not Recipe.parse(kind):
+    recipe = Recipe.parse(kind)
+    has_pure = not recipe or (recipe.method == IMATRIX and recipe.type not in BLOCK_TYPES)
+    if plan.pure and kind != REFERENCE and has_pure:
         stem += "-pure"
     return Path(plan.out) / f"{stem}-{kind}.gguf"

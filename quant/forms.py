@@ -1,5 +1,6 @@
 """What may be asked of the lab, with a clear word for everything that may not."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.utils.module_loading import import_string
 from quant import evals, gguf_file, registry, variants
 from quant.calibration import DEFAULT_TEXT
 from quant.models import Experiment
-from quant.sources import header, is_embedder, sources
+from quant.sources import Source, header, is_embedder, sources
 
 PROMPTS = (
     "Explain in two sentences why the sky is blue.",
@@ -33,6 +34,8 @@ TYPES = {  # bits per weight inside a block (ggml-common.h)
 METHODS = {f"{method}-Q4_1": hint for method, hint in variants.METHODS.items()}
 DEFAULT_TYPES = ("Q8_0", "Q4_K_M")
 YOUR_TEXT = "your text"
+PATH = "path"  # as a source: the file that the path names
+LONGEST_PATH = 500
 LESSONS, OWN, NONE = "lessons", "own", "none"
 QUESTIONS = """\
 How many days are in a week?; 7 | seven
@@ -75,7 +78,16 @@ def quiz_tasks() -> list[evals.Task]:
     return tasks[:: max(1, len(tasks) // QUIZ_QUESTIONS)][:QUIZ_QUESTIONS]
 
 
+def lesson_prompts() -> list[dict[str, Any]]:
+    """Every lesson's questions, from the provider that the settings name."""
+    try:
+        return list(import_string(settings.QUANT_PROMPT_PROVIDER)())
+    except ImportError:
+        return []
+
+
 class ExperimentForm(forms.Form):
+    path = forms.CharField(required=False, max_length=LONGEST_PATH)
     source = forms.ChoiceField()
     types = forms.MultipleChoiceField(
         choices=tuple((TYPES | METHODS).items()),
@@ -84,6 +96,7 @@ class ExperimentForm(forms.Form):
             "invalid_choice": "%(value)s is not one of the types offered here.",
         },
     )
+    prompts_from = forms.ChoiceField(required=False)
     prompt_1 = forms.CharField(required=False, max_length=PROMPT_CHARACTERS)
     prompt_2 = forms.CharField(required=False, max_length=PROMPT_CHARACTERS)
     prompt_3 = forms.CharField(required=False, max_length=PROMPT_CHARACTERS)
@@ -117,6 +130,7 @@ class ExperimentForm(forms.Form):
     )
     speed = forms.BooleanField(required=False)
     pure = forms.BooleanField(required=False)
+    imatrix = forms.BooleanField(required=False)
 
     @property
     def plain_types(self) -> list[tuple[str, str]]:
@@ -130,13 +144,39 @@ class ExperimentForm(forms.Form):
     def has_methods(self) -> bool:
         return any(name in METHODS for name in self["types"].value() or ())
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, may_use_paths: bool = False, **kwargs: Any) -> None:
+        """may_use_paths: whether any file on this machine may be named."""
         super().__init__(*args, **kwargs)
         self.sources = sources()
+        self.may_use_paths = may_use_paths
+        self.lessons = lesson_prompts()
         field = self.fields["source"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [(source.name, source.what) for source in self.sources]
+        names = [source.name for source in self.sources] + [PATH] * may_use_paths
+        field.choices = [(name, name) for name in names]
         field.error_messages["invalid_choice"] = "%(value)s is not one of the models offered here."
+        field = self.fields["prompts_from"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(lesson["slug"], lesson["title"]) for lesson in self.lessons]
+        field.error_messages["invalid_choice"] = "There is no lesson %(value)s to ask from."
+
+    @property
+    def wide(self) -> list[Source]:
+        return [source for source in self.sources if not source.warning]
+
+    @property
+    def quantized(self) -> list[Source]:
+        return [source for source in self.sources if source.warning]
+
+    @property
+    def chosen(self) -> str:
+        """The source's name: what was asked for, or the first that can be used."""
+        usable = [source.name for source in self.wide if source.is_here and not source.problem]
+        return str(self["source"].value() or (usable or [""])[0])
+
+    @property
+    def is_quantized(self) -> bool:
+        return self.chosen in [source.name for source in self.quantized]
 
     @property
     def prompts(self) -> list[Any]:
@@ -144,6 +184,10 @@ class ExperimentForm(forms.Form):
 
     def clean_source(self) -> str:
         source = self.cleaned_data["source"]
+        if source == PATH:
+            source = self.cleaned_data.get("path", "")
+            if not Path(source).is_absolute():
+                raise forms.ValidationError("Give the file’s whole path on this machine: /…/x.gguf")
         try:
             header(source)
         except (registry.StoreError, gguf_file.BadGguf, OSError) as error:
@@ -180,6 +224,9 @@ class ExperimentForm(forms.Form):
         """What lab.create takes."""
         cleaned = self.cleaned_data
         asked = [cleaned[f"prompt_{number}"].strip() for number in (1, 2, 3)]
+        if slug := cleaned["prompts_from"]:
+            (lesson,) = (lesson for lesson in self.lessons if lesson["slug"] == slug)
+            asked = lesson["prompts"][: len(PROMPTS)]
         prompts: list[str] | None = [prompt for prompt in asked if prompt]
         tasks = cleaned["own_tasks"]
         if is_embedder(cleaned["source"]):  # which answers nothing; the text is searched
@@ -187,7 +234,11 @@ class ExperimentForm(forms.Form):
             prompts = None if prompts in ([], list(PROMPTS)) else prompts
         return {
             "source": cleaned["source"],
-            "types": [name for name in TYPES | METHODS if name in cleaned["types"]],
+            "types": [
+                with_matrix(name) if cleaned["imatrix"] else name
+                for name in TYPES | METHODS
+                if name in cleaned["types"]
+            ],
             "prompts": prompts,
             "text_name": YOUR_TEXT if cleaned["text"] == OWN else "the lessons",
             "text": cleaned["own_text"],
@@ -211,7 +262,7 @@ def defaults(query: dict[str, list[str]]) -> dict[str, Any]:
     asked = [name for value in query.get("types", []) for name in value.split(",")]
     shown = {
         "source": query.get("source", [""])[0],
-        "types": [name for name in asked if name in TYPES | METHODS] or list(DEFAULT_TYPES),
+        **_types_as_filled_in(asked),
         "text": LESSONS,
         "sample": OURS,
         "windows": 12,
@@ -228,8 +279,8 @@ def _as_filled_in(before: Experiment) -> dict[str, Any]:
     plan = before.plan
     own = before.text_name == YOUR_TEXT
     return {
-        "source": before.source,
-        "types": plan["types"][1:],
+        **_source_as_filled_in(before.source),
+        **_types_as_filled_in(plan["types"][1:]),
         "windows": plan["windows"],
         "limit": round(100 * before.limit),
         "speed": before.steps.filter(key__startswith="speed:").exists(),
@@ -239,6 +290,25 @@ def _as_filled_in(before: Experiment) -> dict[str, Any]:
         **_tasks_as_filled_in(plan["tasks"]),
         **_prompts_as_filled_in(plan["prompts"]),
     }
+
+
+def with_matrix(name: str) -> str:
+    """The type made with an importance matrix, where that makes a difference."""
+    return f"{variants.IMATRIX}-{name}" if name in TYPES and name != "Q8_0" else name
+
+
+def _types_as_filled_in(names: Iterable[str]) -> dict[str, Any]:
+    plain = {with_matrix(name): name for name in TYPES if with_matrix(name) != name}
+    asked = [name for name in names if name in TYPES | METHODS | plain]
+    return {
+        "types": [plain.get(name, name) for name in asked] or list(DEFAULT_TYPES),
+        "imatrix": any(name in plain for name in asked),
+    }
+
+
+def _source_as_filled_in(source: str) -> dict[str, Any]:
+    is_path = Path(source).is_absolute()
+    return {"source": PATH, "path": source} if is_path else {"source": source}
 
 
 def _prompts_as_filled_in(prompts: list[str]) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def sources() -> list[str]:
     return [
         source.name
         for source in all_sources()
-        if source.is_here and calibration.is_finished(_folder(source.path))
+        if source.is_here and not source.warning and calibration.is_finished(_folder(source.path))
     ]
 
 

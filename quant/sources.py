@@ -1,12 +1,12 @@
-"""What an experiment may start from: 16- and 32-bit model files in the store."""
+"""What an experiment may start from: the model files in the store."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from quant import gguf_file, registry
 
-UNQUANTIZED = ("-F16.gguf", "-BF16.gguf", "-F32.gguf")
+UNQUANTIZED = ("-F16.gguf", "-BF16.gguf", "-F32.gguf")  # worth fetching
 
 
 @dataclass(frozen=True)
@@ -25,21 +25,44 @@ class Source:
     def bytes(self) -> int:
         return self.path.stat().st_size
 
+    @cached_property
+    def problem(self) -> str:
+        """Why a file that is here can't be used; or nothing."""
+        try:
+            _read(self.path, self.path.stat().st_mtime)
+        except (gguf_file.BadGguf, OSError) as error:
+            return str(error) if self.is_here else ""
+        return ""
+
+    @cached_property
+    def warning(self) -> str:
+        """What to know about a file that is quantized already; or nothing."""
+        if not self.is_here or self.problem:
+            return ""
+        return warning(_read(self.path, self.path.stat().st_mtime))
+
+
+def warning(file: gguf_file.GgufFile) -> str:
+    """What the reader of a report should know about its source; or nothing."""
+    if not file.is_quantized:
+        return ""
+    main = next(iter(file.type_counts))
+    return (
+        f"The source is quantized itself (mostly {main}). Its variants carry both losses, and "
+        "formats that resemble it look better here than they are."
+    )
+
 
 def sources() -> list[Source]:
-    """The registry's unquantized models, then other files in the store."""
+    """The registry's models, then other files in the store."""
     entries = registry.entries().values()
     found = [
         Source(entry.name, entry.title, entry.what, entry.target)
         for entry in entries
-        if entry.file.endswith(UNQUANTIZED)
+        if entry.target.is_file() or entry.file.endswith(UNQUANTIZED)
     ]
     registered = {entry.target for entry in entries}
-    own = sorted(
-        path
-        for path in registry.models_dir().glob("*.gguf")
-        if path.name.endswith(UNQUANTIZED) and path not in registered
-    )
+    own = sorted(path for path in registry.models_dir().glob("*.gguf") if path not in registered)
     return found + [Source(path.name, path.stem, "your own file", path) for path in own]
 
 

@@ -42,5 +42,5 @@ def _upload(request: HttpRequest) -> HttpResponse:
 
 
 def _refused(request: HttpRequest, error: uploads.UploadError) -> HttpResponse:
-    form = ExperimentForm(initial=defaults({}))
+    form = ExperimentForm(initial=defaults({}), may_use_paths=True)
     return setup_page(request, form, status=error.status, upload_error=str(error))

@@ -149,6 +149,7 @@ def make_variant(
             recipe.type,
             target,
             imatrix=imatrix,
+            pure=pure and recipe.type not in BLOCK_TYPES,
             tables="Q8_0" if recipe.type in BLOCK_TYPES else None,
             n_threads=n_threads,
             **watched,

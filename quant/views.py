@@ -10,7 +10,7 @@ from django.utils.module_loading import import_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from quant import disk, lab, model_file, registry, sources
+from quant import disk, gguf_file, lab, model_file, registry, sources
 from quant.experiment import PlanError
 from quant.export import as_html
 from quant.forms import ExperimentForm, defaults
@@ -25,15 +25,16 @@ from quant.report import Report
 
 @never_cache
 def index(request: HttpRequest) -> HttpResponse:
+    owner = import_string(settings.QUANT_OWNER_PROVIDER)(request.user)
     if request.method == "POST":
-        form = ExperimentForm(request.POST)
+        form = ExperimentForm(request.POST, may_use_paths=owner)
         if form.is_valid():
             try:
                 return redirect("lab-experiment", lab.create(**form.setup()).pk)
             except PlanError as error:
                 form.add_error(None, str(error))
     else:
-        form = ExperimentForm(initial=defaults(dict(request.GET.lists())))
+        form = ExperimentForm(initial=defaults(dict(request.GET.lists())), may_use_paths=owner)
     return setup_page(request, form, status=400 if form.errors else 200)
 
 
@@ -47,7 +48,6 @@ def setup_page(
             (one, used.get(one.pk, 0)) for one in Experiment.objects.defer("text")[:50]
         ],
         "trouble": lab.trouble(),
-        "may_upload": import_string(settings.QUANT_OWNER_PROVIDER)(request.user),
         "upload_limit": settings.UPLOAD_LIMIT,
         "upload_error": upload_error,
         "bytes": sum(used.values()),
@@ -205,8 +205,12 @@ def stored_model(request: HttpRequest, name: str) -> HttpResponse:
     except registry.StoreError as error:
         raise Http404(str(error)) from error
     entry = registry.entries().get(name)
+    try:
+        title = sources.title(name)
+    except gguf_file.BadGguf as error:
+        raise Http404(str(error)) from error
     context: dict[str, object] = {
-        "title": sources.title(name),
+        "title": title,
         "what": sources.what(name),
         "licence": entry.licence if entry else "",
     }

@@ -264,9 +264,10 @@ UPLOAD_LIMIT = _gigabytes("OPENBOOK_UPLOAD_LIMIT", 8)
 LESSONS_DIR = BASE_DIR / "lessons" / "content"
 # The folder of the one lesson that `manage.py preview` shows; a site for readers has none.
 PREVIEW_DIR = Path(os.environ["OPENBOOK_PREVIEW"]) if os.environ.get("OPENBOOK_PREVIEW") else None
-# quant knows no lessons: it asks these, by name, for text and questions to measure with.
+# quant knows no lessons: it asks these, by name, for text, questions and prompts.
 QUANT_TEXT_PROVIDER = "lessons.evals.lesson_text"
 QUANT_TASK_PROVIDER = "lessons.evals.quiz_tasks"
+QUANT_PROMPT_PROVIDER = "lessons.evals.lesson_prompts"
 # What a model file's page offers to do for the tutor.
 QUANT_TUTOR_PROVIDER = "tutor.model_choice.offer"
 # Who may add model files and name paths on this machine.

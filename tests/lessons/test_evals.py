@@ -31,3 +31,10 @@ def test_the_tasks_are_the_questions_with_the_place_of_the_right_option(
         "options": ["Choice a", "Choice b", "Choice c", "Choice d"],
         "correct": 1,
     }
+
+
+def test_the_prompts_are_each_lessons_questions(loaded, django_assert_num_queries):
+    with django_assert_num_queries(2):
+        lessons = import_string(settings.QUANT_PROMPT_PROVIDER)()
+    assert [lesson["slug"] for lesson in lessons] == ["two", "one"]
+    assert lessons[0]["prompts"][:2] == ["Question 1?", "Question 2?"]

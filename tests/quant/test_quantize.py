@@ -8,6 +8,7 @@ import pytest
 from quant import gguf_file
 from quant.gguf_file import BadGguf
 from quant.quantize import Cancelled, QuantizeError, quantize
+from quant.variants import make_variant
 from tests.quant.conftest import write_tiny_model
 
 
@@ -129,3 +130,15 @@ def test_a_quantized_source_is_taken(tiny, tmp_path):
     quantize(tiny, "Q8_0", tmp_path / "tiny-Q8_0.gguf", n_threads=1)
     again = quantize(tmp_path / "tiny-Q8_0.gguf", "Q4_0", tmp_path / "out.gguf", n_threads=1)
     assert again.tensors["Q4_0"] == 14
+
+
+def test_an_importance_matrix_may_be_pure_too(settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+    wide = write_tiny_model(tmp_path / "wide.gguf", embd=256, ff=256)
+    text = tmp_path / "text.txt"
+    text.write_text("The quick brown fox jumps over the lazy dog. " * 400)
+    name, options = "IMATRIX-Q4_K_M", {"text_file": text, "n_threads": 1}
+    mixed = make_variant(wide, name, tmp_path / "mixed.gguf", **options)
+    pure = make_variant(wide, name, tmp_path / "pure.gguf", pure=True, **options)
+    assert "Q6_K" in mixed.tensors
+    assert set(pure.tensors) == {"Q4_K", "F32"}
