@@ -1,4 +1,8 @@
 import json
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,6 +15,7 @@ from quant.experiment import Cancelled, Plan, PlanError, StepFailed, make_plan, 
 from quant.management.commands.quantize import table
 from quant.quantize import quantize
 from tests.quant.conftest import write_tiny_model
+from tests.quant.lab_site import ROOT, children, is_alive, until
 
 TEXT = "The river comes down from the hills in two moods. In spring it is brown. " * 6
 TASK = {"question": "Where does the river come from?", "options": ["hills", "sea"], "correct": 0}
@@ -286,6 +291,42 @@ def test_a_stopped_command_leaves_finished_blocks_and_nothing_half_done(
     with pytest.raises(CommandError, match="goes on at the next block"):
         call_command("quantize", str(source), *arguments)
     assert [path.name for path in (folder / "o").iterdir()] == [".tiny-RTN-Q4_1.gguf.parts"]
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_command_that_is_told_to_end_cleans_up(source, folder, told):
+    long = folder / "long.txt"
+    long.write_text(TEXT * 200)
+    command = [sys.executable, "manage.py", "quantize", str(source), "--out", str(folder / "o")]
+    command += ["--types", "Q8_0", "--eval-text", str(long), "--n-ctx", "64", "--windows", "0"]
+    data = folder / "var"
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"OPENBOOK_DATA": str(data)},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        text=True,
+    ) as process:
+        until(lambda: bool(list((data / "work").glob("command-*/reference.logits*"))))
+        (child,) = children(process.pid)
+        process.send_signal(told)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "Stopped. Finished variants stay" in said
+    assert "Traceback" not in said
+    assert not is_alive(child)
+    assert not list((data / "work").iterdir())
+    assert all(path.suffix == ".gguf" for path in (folder / "o").iterdir())
+
+
+def test_the_command_names_the_line_of_a_mistake(source, folder):
+    tasks = folder / "tasks.jsonl"
+    tasks.write_text("What?\tthat\n" * 16 + "no answer here\nWhat?\tthat\n")
+    with pytest.raises(CommandError, match=r"tasks\.jsonl: Line 17: expected a question"):
+        call_command("quantize", str(source), "--tasks", str(tasks))
+    assert not (folder / "var" / "work").exists()
 
 
 def test_the_command_says_what_is_wrong_in_one_line(source, folder):

@@ -70,6 +70,83 @@ def test_hostile_counts_are_refused_without_reading_on(tiny, tmp_path):
         refused(tmp_path, data[:at] + huge + data[at + 8 :])
 
 
+def record(tiny, name: bytes) -> int:
+    """Where the dimensions of a tensor's record begin; its type and offset follow."""
+    data = tiny.read_bytes()
+    return data.index(name) + len(name) + 4
+
+
+FFN_UP = b"blk.0.ffn_up.weight"
+
+
+@pytest.mark.parametrize(
+    ("at", "change", "message"),
+    [
+        (0, struct.pack("<QQ", 64, 2**61), "cut off: tensor blk.0.ffn_up"),  # more than 64 bits
+        (0, struct.pack("<QQ", 2**63, 2**63), "cut off: tensor blk.0.ffn_up"),
+        (0, struct.pack("<QQ", 0, 96), "don't fit blocks"),
+        (0, struct.pack("<QQ", 64, 95), "type or shape is wrong"),
+        (16, struct.pack("<I", 1), "type or shape is wrong"),  # F16, where F32 is
+        (16, struct.pack("<I", 12), "don't fit blocks of 256"),  # Q4_K
+        (16, struct.pack("<I", 4), "unknown type 4"),
+        (16, struct.pack("<I", 2**31), "unknown type"),
+        (20, struct.pack("<Q", 0), "overlaps another"),
+        (20, struct.pack("<Q", 2**64 - 32), "cut off: tensor blk.0.ffn_up"),
+        (20, struct.pack("<Q", 1 << 40), "cut off: tensor blk.0.ffn_up"),
+    ],
+)
+def test_a_tensor_that_is_not_where_or_what_it_says_is_refused(
+    tiny, tmp_path, at: int, change: bytes, message: str
+):
+    data, start = tiny.read_bytes(), record(tiny, FFN_UP) + at
+    assert message in refused(tmp_path, data[:start] + change + data[start + len(change) :])
+
+
+def value(data: bytes, key: bytes) -> int:
+    """Where a value's type begins."""
+    return data.index(key) + len(key)
+
+
+@pytest.mark.parametrize("length", [2**63, 2**64 - 1, 1 << 40])
+def test_lengths_beyond_the_file_are_refused_without_taking_memory(tiny, tmp_path, length: int):
+    data, huge = tiny.read_bytes(), struct.pack("<Q", length)
+    text = value(data, b"general.name") + 4
+    assert "cut off" in refused(tmp_path, data[:text] + huge + data[text + 8 :])
+    count = value(data, b"tokenizer.ggml.tokens") + 8
+    assert "cut off" in refused(tmp_path, data[:count] + huge + data[count + 8 :])
+    numbers = value(data, b"tokenizer.ggml.token_type") + 8
+    assert "cut off" in refused(tmp_path, data[:numbers] + huge + data[numbers + 8 :])
+
+
+def test_a_header_that_would_fill_the_memory_is_refused(tiny, tmp_path):
+    """A sparse file is as large as it says, and holds a text of a gigabyte."""
+    data = tiny.read_bytes()
+    text = value(data, b"general.name") + 4
+    path = tmp_path / "file.gguf"
+    path.write_bytes(data[:text] + struct.pack("<Q", 1 << 30))
+    with path.open("r+b") as file:
+        file.truncate(2 << 30)
+    with pytest.raises(BadGguf, match="header is larger than 64 MB"):
+        check_source(path)
+
+
+def test_values_of_no_or_nested_type_and_twice_the_same_name_are_refused(tiny, tmp_path):
+    data = tiny.read_bytes()
+    at = value(data, b"general.name")
+    assert "unknown value type 99" in refused(
+        tmp_path, data[:at] + struct.pack("<I", 99) + data[at + 4 :]
+    )
+    at = value(data, b"tokenizer.ggml.tokens") + 4
+    assert "arrays of arrays" in refused(
+        tmp_path, data[:at] + struct.pack("<I", 9) + data[at + 4 :]
+    )
+    twice = data.replace(b"tokenizer.ggml.bos_token_id", b"tokenizer.ggml.eos_token_id")
+    assert "two values are named" in refused(tmp_path, twice)
+    assert "two tensors are named" in refused(
+        tmp_path, data.replace(b"blk.0.attn_k.weight", b"blk.0.attn_v.weight")
+    )
+
+
 def test_what_is_no_whole_language_model_is_refused(tiny, tmp_path):
     data = tiny.read_bytes()
     assert "unknown architecture 'lmala'" in refused(tmp_path, data.replace(b"llama", b"lmala"))

@@ -1,6 +1,8 @@
 import os
+import re
 import signal
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -149,3 +151,82 @@ def test_a_source_that_disappears_is_the_reason_and_trying_again_completes(
     source.write_bytes(tiny.read_bytes())
     bench.act("retry", pk)
     bench.wait(pk, "done")
+
+
+def test_a_source_deleted_in_the_middle_costs_nothing_that_was_finished(
+    bench: Bench, data: Path, tiny: Path
+):
+    source = data / "models" / "deleted-F32.gguf"
+    source.write_bytes(tiny.read_bytes())
+    worker = bench.start_worker()
+    pk = bench.create(source="deleted-F32.gguf", types=["Q8_0"])
+    held = bench.hold(pk, "quantize", worker)
+    source.unlink()
+    os.kill(held, signal.SIGCONT)
+    bench.wait(pk, "failed")
+    assert "deleted-F32.gguf" in bench.error(pk)
+    assert nothing_half_done(bench, pk)
+    before = bench.results(pk)
+    source.write_bytes(tiny.read_bytes())
+    bench.act("retry", pk)
+    bench.wait(pk, "done")
+    assert before.items() <= bench.results(pk).items()
+
+
+@pytest.fixture
+def small_disk(data: Path) -> Iterator[Callable[[str], None]]:
+    """Where experiments lie: a disk as large as it is told to be."""
+    folder = data / "experiments"
+    folder.mkdir(exist_ok=True)
+
+    def size(size: str) -> None:
+        command = ["mount", "-o", f"remount,size={size}", str(folder)]
+        subprocess.run(command, check=True)
+
+    command = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk")
+    yield size
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_the_reason_and_with_room_trying_again_completes(
+    data: Path, small_disk: Callable[[str], None]
+):
+    bench = Bench(data)
+    bench.start_redis()
+    worker = bench.start_worker()
+    try:
+        pk = bench.create(source="tiny-F32.gguf", types=["Q8_0"])
+        bench.wait(pk, "failed")
+        assert "no room for tiny-F16.gguf" in bench.error(pk)
+        assert nothing_half_done(bench, pk)
+        assert worker.poll() is None
+        small_disk("50m")
+        bench.act("retry", pk)
+        bench.wait(pk, "done")
+    finally:
+        bench.close()
+
+
+def test_a_disk_that_fills_up_while_measuring_is_named_too(
+    data: Path, small_disk: Callable[[str], None]
+):
+    bench = Bench(data)
+    bench.start_redis()
+    worker = bench.start_worker()
+    try:
+        small_disk("50m")
+        pk = bench.create(source="tiny-F32.gguf", types=[], windows=8)
+        held = bench.hold(pk, "generate", worker)
+        small_disk("400k")
+        os.kill(held, signal.SIGCONT)
+        bench.wait(pk, "failed")
+        assert re.search("no room|No space left", bench.error(pk)), bench.error(pk)
+        assert nothing_half_done(bench, pk)
+        assert worker.poll() is None
+        small_disk("50m")
+        bench.act("retry", pk)
+        bench.wait(pk, "done")
+    finally:
+        bench.close()

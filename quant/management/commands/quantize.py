@@ -1,9 +1,13 @@
 import json
 import os
+import signal
 import sys
+import threading
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -55,6 +59,10 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        with told_to_end():
+            self.handle_until_told(options)
+
+    def handle_until_told(self, options: dict[str, Any]) -> None:
         plan = None
         stopped = False
         try:
@@ -126,6 +134,27 @@ class Bar:
         start = "\r\033[K" if self.live else ""
         sys.stderr.write(f"{start}{self.title}{text}")
         sys.stderr.flush()
+
+
+@contextmanager
+def told_to_end() -> Iterator[None]:
+    """SIGTERM and a closed terminal stop as Ctrl-C does: what is half done is removed."""
+
+    def stop(*_: Any) -> NoReturn:
+        for told in signals:  # a second one must not cut the cleaning up short
+            signal.signal(told, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signals = (signal.SIGTERM, signal.SIGHUP)
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = [signal.signal(told, stop) for told in signals]
+    try:
+        yield
+    finally:
+        for told, handler in zip(signals, before, strict=True):
+            signal.signal(told, handler)
 
 
 def own_work_folder() -> Path:
