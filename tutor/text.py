@@ -45,8 +45,16 @@ _NAMES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"\bfp[\s-]?(4|8)\b"), lambda m: f"fp{m[1]} {m[1]}bit"),
     (re.compile(r"\bhalf[\s-]precision\b"), lambda m: "16bit"),
     (re.compile(r"\b(\d+(?:\.\d+)?)[\s-]*(?:b|billion|bn)\b"), lambda m: f"{m[1]}b"),
+    (
+        re.compile(r"(?<![\w.])(1|2|4|8|16|32|64|128)k\b"),  # of tokens: in powers of two
+        lambda m: f"{m[1]}k {int(m[1]) * 1024}",
+    ),
     (re.compile(r"\b(?:graphics|video) cards?\b"), lambda m: "gpu"),
     (re.compile(r"\b(?:throw|throws|thrown|throwing) (?:away|out)\b"), lambda m: "delete"),
+)
+# What is written together and apart: "8gb", "Qwen2.5".
+_GLUED = re.compile(
+    r"(?<![\w.])(\d+(?:\.\d+)?)([kmgt]i?b(?:/s)?|gigs?)\b|\b([a-z]{4,})(\d+(?:\.\d+)?)(?![\w.]*\w)"
 )
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
 _WORD = re.compile(r"\d+(?:\.\d+)?(?:bit|b)?(?![a-z0-9_])|[^\W_]+(?:_[^\W_]+)*(?:'[^\W_]+)?")
@@ -67,6 +75,7 @@ def words(text: str, kinds: bool = True) -> list[str]:
     (['q8_0', 'q8', '8bit', '8bit', 'or', '8bit'], ['q8_0', 'or', '8bit'])
     """
     text = _THOUSANDS.sub("", plain(text))
+    text = _GLUED.sub(lambda m: f"{m[1] or m[3]} {m[2] or m[4]}", text)
     for pattern, named in _NAMES:
         text = pattern.sub(partial(_spelt, named, kinds), text)
     found = _WORD.findall(text)

@@ -71,3 +71,11 @@ def test_languages_are_told_apart() -> None:
     assert text.language("¿cuánta memoria necesita un modelo de 8 bits?") == "es"
     assert text.language("wie viel Speicher braucht das Modell") == "de"
     assert text.language("量化是什么意思") == "other"
+
+
+def test_numbers_and_names_are_the_same_written_together_and_apart():
+    assert text.words("my 8gb card") == text.words("my 8 GB card")
+    assert text.words("Qwen2.5-7B") == text.words("qwen 2.5 7b")
+    assert text.words("llama3.1:8b") == text.words("Llama 3.1 8B")
+    assert "32768" in text.words("32k tokens")
+    assert text.words("q8_0 and h100", kinds=False) == ["q8_0", "and", "h100"]
