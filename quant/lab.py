@@ -72,11 +72,11 @@ def create(
             limit=limit,
             queued=timezone.now(),
         )
-        text_file = _write_text(experiment)
         sample_file = folder(experiment) / "sample.txt"
-        if sample:
-            sample_file.write_text(sample, encoding="utf-8")
         try:
+            text_file = _write_text(experiment)
+            if sample:
+                sample_file.write_text(sample, encoding="utf-8")
             plan = run.make_plan(
                 source,
                 types,
@@ -90,8 +90,11 @@ def create(
                 pure=pure,
                 n_ctx=min(WINDOW, header(source).get("{arch}.context_length", WINDOW)),
             )
-        except BaseException:
-            shutil.rmtree(folder(experiment))
+        except BaseException as error:
+            shutil.rmtree(folder(experiment), ignore_errors=True)
+            if isinstance(error, OSError):
+                reason = f"the experiment's texts can't be written: {error.strerror}"
+                raise run.PlanError(reason) from error
             raise
         experiment.plan = asdict(plan)
         experiment.save()
@@ -125,7 +128,7 @@ def _write_text(experiment: Experiment) -> Path:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
-        part.write_text(experiment.text)
+        part.write_text(experiment.text, encoding="utf-8")
         part.rename(path)
     return path
 

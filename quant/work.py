@@ -82,6 +82,8 @@ def perform(pk: int, stopping: threading.Event) -> None:
         hold.release(State.DONE, finished=timezone.now())
     except run.StepFailed as failure:
         _fail(hold, str(failure))
+    except OSError as failure:  # say, no room for the text
+        _fail(hold, str(failure))
     except run.Cancelled:
         if hold.release(State.QUEUED):
             lab.nudge(experiment)

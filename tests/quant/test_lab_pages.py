@@ -11,6 +11,7 @@ from quant import experiment as run
 from quant import lab
 from quant.models import Experiment, State, Step
 from quant.progress import seconds_left
+from tests.quant.lab_site import files_of_at_most
 
 pytestmark = pytest.mark.django_db
 TEXT = "Some words to measure with. " * 400
@@ -137,6 +138,15 @@ def test_a_source_that_is_no_model_is_refused_with_the_reason(client, store: Pat
     answer = client.post("/lab/", filled(source="bad-F16.gguf"))
     assert answer.status_code == 400
     assert "not a GGUF file" in answer.content.decode()
+
+
+def test_a_full_disk_is_said_and_nothing_is_started(client):
+    with files_of_at_most(1000):
+        answer = client.post("/lab/", filled())
+    assert answer.status_code == 400
+    assert "can&#x27;t be written: File too large" in answer.content.decode()
+    assert not Experiment.objects.exists()
+    assert not list(lab.home().glob("*"))
 
 
 def test_stop_retry_and_delete(client):

@@ -1,8 +1,5 @@
 import os
-import resource
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +9,7 @@ from django.test import Client
 
 from quant import gguf_file, uploads
 from quant.quantize import quantize
+from tests.quant.lab_site import files_of_at_most
 
 pytestmark = pytest.mark.django_db
 
@@ -122,16 +120,6 @@ def test_a_weight_that_is_no_number_is_named(client, store, tmp_path, tiny, kind
 def test_what_is_too_large_is_refused_before_it_is_read(client, store, settings, tiny):
     settings.UPLOAD_LIMIT = 1000
     assert "at most 0.0 MB are taken" in refused(client, store, tiny.read_bytes(), 413)
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_full_disk_is_named_and_nothing_stays(client, store, tiny):
