@@ -6,6 +6,7 @@ from quant.planner import views as planner_views
 urlpatterns = [
     path("lab/", views.index, name="lab"),
     path("lab/layer/", views.layer, name="lab-layer"),
+    path("lab/compare/", views.compare, name="lab-compare"),
     path("lab/models/", upload_views.upload, name="lab-upload"),
     path("lab/models/<str:name>/", views.stored_model, name="lab-model"),
     path("lab/<int:pk>/", views.experiment, name="lab-experiment"),

@@ -11,13 +11,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from quant import disk, gguf_file, lab, model_file, registry, sources
+from quant.compare import CannotCompare, comparison
 from quant.experiment import PlanError
 from quant.export import as_html
 from quant.forms import ExperimentForm, defaults
 from quant.layer import GROUPS, LayerError, examine
 from quant.layer_figures import Figures
 from quant.layer_form import LayerForm
-from quant.models import Experiment
+from quant.models import Experiment, State
 from quant.notes import NotesForm
 from quant.progress import progress as progress_of
 from quant.report import Report
@@ -52,8 +53,33 @@ def setup_page(
         "upload_error": upload_error,
         "bytes": sum(used.values()),
         "free": disk.free(),
+        "pair": _pair(),
     }
     return render(request, "quant/lab.html", context, status=status)
+
+
+def _pair(a: str = "", b: str = "") -> dict[str, object]:
+    """The form that chooses two finished experiments; the newest two, unless others are given."""
+    done = list(Experiment.objects.filter(state=State.DONE).only("title", "created")[:200])
+    newest = [one.pk for one in done[:2]]
+    chosen = [int(given) if given.isdecimal() and len(given) < 10 else 0 for given in (a, b)]
+    if not set(chosen) & {one.pk for one in done}:
+        chosen = newest[::-1]
+    return {"done": done, "chosen": dict(zip("ab", chosen, strict=False))}
+
+
+@require_safe
+@never_cache
+def compare(request: HttpRequest) -> HttpResponse:
+    """Variants of two experiments in one table; `?a=3&b=5` are their numbers."""
+    a, b = (request.GET.get(name, "").strip() for name in "ab")
+    context: dict[str, object] = {"pair": _pair(a, b)}
+    try:
+        if a or b:
+            context["found"] = comparison(a, b)
+    except CannotCompare as error:
+        context["error"] = error
+    return render(request, "quant/compare.html", context, status=400 if "error" in context else 200)
 
 
 @require_safe
