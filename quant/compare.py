@@ -78,7 +78,7 @@ class Comparison:
         for name, shown in SETTINGS.items():
             if shown(a) != shown(b):
                 found.append(Difference(name, shown(a), shown(b)))
-        lists = {
+        lists: dict[str, tuple[Sequence[object], Sequence[object]]] = {
             "Prompts": (a.plan.prompts, b.plan.prompts),
             "Questions with answers": (a.plan.tasks, b.plan.tasks),
         }
