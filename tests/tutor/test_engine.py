@@ -1,6 +1,7 @@
 """The engine's endpoints, served over HTTP with a tiny chat model and the real embedder's shape."""
 
 import json
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 import uvicorn
 
-from quant.llama import Context, Model
+from quant.llama import Batch, Context, Model
 from tutor.engine import chat
+from tutor.engine.draining import DrainingServer
 from tutor.engine.scheduler import Scheduler
 from tutor.engine.server import Models, application
 
@@ -45,7 +47,7 @@ class Served:
         config = uvicorn.Config(
             application(load), port=0, log_level="warning", timeout_graceful_shutdown=3
         )
-        self.server = uvicorn.Server(config)
+        self.server = DrainingServer(config)
         self.thread = threading.Thread(target=self.server.run)
         self.thread.start()
         while not self.server.started:
@@ -213,6 +215,29 @@ def test_a_full_line_answers_503_with_a_time_to_come_back(tiny: Model, tmp_path:
         assert int(response.headers["Retry-After"]) > 0
     finally:
         served.close()
+
+
+def test_told_to_end_it_refuses_the_new_and_finishes_the_old(served: Served) -> None:
+    decode, go = served.context.decode, threading.Event()
+
+    def held(batch: Batch) -> None:
+        go.wait(20)
+        decode(batch)
+
+    served.context.decode = held  # type: ignore[method-assign]
+    body = ask(stream=True, max_tokens=8)
+    with served.client.stream("POST", "/v1/chat/completions", json=body) as response:
+        served.server.handle_exit(signal.SIGTERM, None)
+        while not served.scheduler._closing:
+            assert served.thread.is_alive()
+        late = served.client.post("/v1/chat/completions", json=ask())
+        assert late.status_code == 503
+        assert int(late.headers["Retry-After"]) > 0
+        go.set()
+        response.read()
+    assert chunks(response)[-1]["choices"][0]["finish_reason"] == "length"
+    served.thread.join(20)
+    assert not served.thread.is_alive()
 
 
 def test_what_learners_write_is_never_read_as_markup(tiny: Model) -> None:

@@ -1,4 +1,4 @@
-"""`manage.py engine` with the real models: another model for the tutor, a useless file."""
+"""`manage.py engine` with the real models: another model for the tutor, draining, a useless file."""
 
 import json
 import os
@@ -68,7 +68,7 @@ class Reading(threading.Thread):
     def __init__(self, engine: Engine, question: str, tokens: int) -> None:
         super().__init__()
         self.engine, self.chunks = engine, 0
-        self.began = threading.Event()
+        self.accepted, self.began = threading.Event(), threading.Event()
         self.models: set[str] = set()
         self.reason = ""
         self.body = {
@@ -83,6 +83,7 @@ class Reading(threading.Thread):
     def run(self) -> None:
         with self.engine.client.stream("POST", "/v1/chat/completions", json=self.body) as answer:
             assert answer.status_code == 200
+            self.accepted.set()
             for line in answer.iter_lines():
                 if not line.startswith("data: {"):
                     continue
@@ -167,3 +168,15 @@ def test_a_file_that_cannot_be_used_leaves_the_old_model(start: StartEngine, dat
     assert reading.reason == "length"
     tiny = write_tiny_model(data / "models" / "tiny-F32.gguf")
     assert engine.use(tiny).json() == {"model": "tiny-F32"}
+
+
+def test_told_to_end_it_finishes_what_it_began(start: StartEngine) -> None:
+    engine = start()
+    readings = [Reading(engine, f"Question {i}?", 8) for i in range(2)]
+    for reading in readings:
+        assert reading.accepted.wait(60)
+    engine.end()
+    for reading in readings:
+        reading.join(30)
+        assert reading.reason == "length"
+    assert engine.process.returncode == 0

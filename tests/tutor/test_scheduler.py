@@ -250,6 +250,83 @@ def test_lessons_come_back_from_disk(make_scheduler: MakeScheduler, tmp_path: Pa
     assert later.text == again.text
 
 
+def test_a_lesson_safe_on_disk_leaves_the_context_when_others_work(
+    make_scheduler: MakeScheduler, tmp_path: Path
+) -> None:
+    scheduler = make_scheduler(tmp_path)
+    run(scheduler, Learner([88]))
+    assert LESSON in scheduler.shelf.pins, "alone it slows nobody down, and may be asked about next"
+    other = Learner([88], prefix=[*range(20, 80)])
+    scheduler.submit(other.job)
+    scheduler.step()
+    assert list(scheduler.shelf.pins) == [other.job.prefix]
+    back = Learner([88])
+    run(scheduler, back)
+    assert back.end
+    assert back.end.cached_tokens == len(LESSON)
+
+
+def test_a_lesson_is_saved_before_it_leaves_the_context(
+    make_scheduler: MakeScheduler, tmp_path: Path
+) -> None:
+    scheduler = make_scheduler(tmp_path)
+    done, reading = Learner([88], n=1), Learner([88] * 100, prefix=[*range(20, 80)])
+    scheduler.submit(done.job)
+    scheduler.submit(reading.job)
+    while not done.end:
+        scheduler.step()
+    assert not list(tmp_path.glob("*.pin")), "a prompt that is read goes first"
+    scheduler.step()
+    assert list(scheduler.shelf.pins) == [reading.job.prefix]
+    again = Learner([88], n=1)
+    run(make_scheduler(tmp_path), again)
+    assert again.end
+    assert again.end.cached_tokens == len(LESSON)
+    assert again.text == done.text
+
+
+def test_a_lesson_whose_file_is_gone_stays_in_the_context(
+    make_scheduler: MakeScheduler, tmp_path: Path
+) -> None:
+    scheduler = make_scheduler(tmp_path)
+    run(scheduler, Learner([88]))
+    (kept,) = tmp_path.glob("*.pin")
+    kept.unlink()
+    scheduler.submit(Learner([88], prefix=[*range(20, 80)]).job)
+    scheduler.step()
+    assert LESSON in scheduler.shelf.pins
+
+
+@pytest.mark.parametrize("folder", ["none", "of no use"])
+def test_without_files_one_unused_lesson_stays(
+    make_scheduler: MakeScheduler, tmp_path: Path, folder: str
+) -> None:
+    (tmp_path / "file").touch()
+    scheduler = make_scheduler(tmp_path / "file" / "pins" if folder == "of no use" else None)
+    scheduler.shelf._free = [*range(4, 6)]
+    lessons = [tuple(range(start, start + 30)) for start in (10, 20, 30)]
+    for lesson in lessons:
+        run(scheduler, Learner([88], prefix=lesson, n=2))
+    assert list(scheduler.shelf.pins) == lessons[1:]
+
+
+def test_closed_it_takes_nothing_more_and_finishes_what_it_has(
+    make_scheduler: MakeScheduler,
+) -> None:
+    scheduler = make_scheduler()
+    running, waiting = Learner([1]), Learner([2])
+    scheduler.submit(running.job)
+    scheduler.step()
+    scheduler.submit(waiting.job)
+    scheduler.close()
+    with pytest.raises(Full, match="restart"):
+        scheduler.submit(Learner([3]).job)
+    assert scheduler.is_busy
+    while scheduler.is_busy:
+        scheduler.step()
+    assert {learner.tokens for learner in (running, waiting)} == {8}
+
+
 def test_a_damaged_file_is_thrown_away(make_scheduler: MakeScheduler, tmp_path: Path) -> None:
     first = Learner([88])
     run(make_scheduler(tmp_path), first)

@@ -1,12 +1,12 @@
 """Prefixes (a lesson with its instructions) decoded once and shared by every learner's request.
 
-A pin is a sequence of the context. It stays while requests use it; of the unused ones the last
-used stay too, as far as cells allow. Every pin is also kept on disk, where it comes back in
-milliseconds: attention looks at all cells in use, so a context full of idle lessons slows
-everybody down.
+A pin is a sequence of the context. It stays while requests use it. Attention looks at all cells in
+use, so unused lessons slow everybody down: they are kept on disk, whence they come back in
+milliseconds, and leave the context.
 """
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +24,7 @@ class Pin:
     seq: int
     fed: int = 0  # tokens decoded so far
     users: int = 0
+    tried: bool = False  # to write it to disk
     on_disk: bool = False
     used: int = field(default=0)  # the shelf's clock when it was last used
 
@@ -73,12 +74,17 @@ class Shelf:
         pin.users += 1
         return pin
 
-    def evict(self) -> bool:
-        """Give up the unused pin that was used least recently; False if all are in use."""
-        idle = [pin for pin in self.pins.values() if not pin.users]
+    def evict(self, but: tuple[int, ...] = ()) -> bool:
+        """Give up the unused pin that was used least recently; False if all are in use.
+
+        but: the tokens of one that must stay.
+        """
+        idle = [pin for pin in self.pins.values() if not pin.users and pin.tokens != but]
         if not idle:
             return False
-        self.drop(min(idle, key=lambda pin: pin.used))
+        pin = min(idle, key=lambda pin: pin.used)
+        self._write(pin)
+        self.drop(pin)
         return True
 
     def drop(self, pin: Pin) -> None:
@@ -87,9 +93,16 @@ class Shelf:
         self._free.append(pin.seq)
 
     def trim(self, idle: int) -> None:
-        """Keep only so many unused pins in the context."""
-        while sum(not pin.users for pin in self.pins.values()) > idle:
-            self.evict()
+        """Of unused pins keep only `idle` in the context, and none that a file brings back."""
+        unused = [pin for pin in self.pins.values() if not pin.users]
+        for pin in sorted(unused, key=lambda pin: -pin.used):
+            self._write(pin)
+            path = self._file(pin.tokens)
+            is_safe = pin.on_disk and path is not None and path.is_file()
+            if is_safe or not idle:
+                self.drop(pin)
+            else:
+                idle -= 1
 
     def _file(self, tokens: tuple[int, ...]) -> Path | None:
         if self.folder is None:
@@ -110,24 +123,29 @@ class Shelf:
             path.unlink(missing_ok=True)
             return
         path.touch()
-        pin.fed, pin.on_disk = len(pin.tokens), True
+        pin.fed = len(pin.tokens)
+        pin.tried = pin.on_disk = True
 
     def save(self) -> bool:
         """Write one ready pin that is not on disk yet; False if there is none."""
-        pin = next((p for p in self.pins.values() if p.is_ready and not p.on_disk), None)
-        if pin is None or self.folder is None:
-            return False
-        pin.on_disk = True  # tried once, whatever comes of it
+        return any(self._write(pin) for pin in self.pins.values())
+
+    def _write(self, pin: Pin) -> bool:
+        """Whether there was something to write; it is tried once, whatever comes of it."""
         path = self._file(pin.tokens)
-        assert path
+        if path is None or not pin.is_ready or pin.tried:
+            return False
+        pin.tried = True
         beside = path.with_suffix(".part")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             self.context.save_seq(pin.seq, beside, pin.tokens)
             beside.replace(path)
+            pin.on_disk = True
             self._tidy()
         except (OSError, LlamaError) as error:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):  # nor can it be removed where the folder can't be made
+                beside.unlink(missing_ok=True)
             logger.warning("a lesson's state is not kept on disk: %s", error)
         return True
 

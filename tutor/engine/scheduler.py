@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 SLICE = 512  # prompt tokens in a step while nobody waits for a next token
 SHORT_SLICE = 128  # ... and while somebody does
-IDLE_PINS = 1  # unused lessons left in the context
+IDLE_PINS = 1  # unused lessons left in the context, of those that no file brings back
 SHARE = 4  # a named user may take one place in so many of the line
 
 
@@ -96,7 +96,9 @@ class Scheduler:
                 f"are more than this context of {limit} holds"
             )
         with self._wake:
-            if self._closing or len(self._waiting) >= self.n_waiting:
+            if self._closing:
+                raise Full("the tutor is about to restart; please try again in a moment")
+            if len(self._waiting) >= self.n_waiting:
                 raise Full("too many questions at once; please try again in a moment")
             mine = sum(job.user == other.user for other in self._waiting) if job.user else 0
             if mine and mine >= self.n_waiting // SHARE:
@@ -120,13 +122,20 @@ class Scheduler:
             self._wake.notify()
         return future
 
-    def stop(self, patience: float = 10.0) -> None:
-        """Take no more jobs, finish those that there are for `patience` seconds, then end."""
+    def close(self) -> None:
+        """Take no more jobs."""
         with self._wake:
             self._closing = True
-            self._wake.notify()
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self.running or self._waiting)
+
+    def stop(self, patience: float = 10.0) -> None:
+        """Take no more jobs, finish those that there are for `patience` seconds, then end."""
+        self.close()
         deadline = time.monotonic() + patience
-        while (self.running or self._waiting) and time.monotonic() < deadline:
+        while self.is_busy and time.monotonic() < deadline:
             time.sleep(0.02)
         with self._wake:
             self._ended = True
@@ -173,7 +182,8 @@ class Scheduler:
         self._drop_cancelled()
         self._admit()
         if not self.running:
-            return
+            return  # an unused lesson costs nothing now, and may be the next that is asked about
+        self.shelf.trim(IDLE_PINS)
         for job, row in self._run_batch():
             self._advance(job, row)
         if all(job.is_generating for job in self.running):
@@ -210,10 +220,8 @@ class Scheduler:
             need = job.cells + (0 if has_pin else len(job.prefix))
             if self._cells_promised() + need <= self.context.n_ctx:
                 return True
-            idle = [p for p in self.shelf.pins.values() if not p.users and p.tokens != job.prefix]
-            if not idle:
+            if not self.shelf.evict(but=job.prefix):
                 return False
-            self.shelf.drop(min(idle, key=lambda pin: pin.used))
 
     def _cells_promised(self) -> int:
         return self.shelf.cells + sum(job.cells for job in self.running)
@@ -229,7 +237,6 @@ class Scheduler:
             self._share(pin, [job])
         else:  # no system message, or more lessons at once than places: works without sharing
             job.prefix, job.rest = (), job.prefix + job.rest
-        self.shelf.trim(IDLE_PINS)
 
     def _share(self, pin: Pin, jobs: list[Job]) -> None:
         if pin.is_ready:

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from quant.registry import StoreError, path_of
 from tutor.engine import loading
+from tutor.engine.draining import DrainingServer
 from tutor.engine.server import application
 
 
@@ -30,14 +31,18 @@ class Command(BaseCommand):
         loader = loading.Loader(setup)
         app = application(loader.start, loader)
         app.state.failed = self._give_up
-        uvicorn.run(
+        config = uvicorn.Config(
             app,
             host=options["host"],
             port=options["port"],
             log_level="warning",
             access_log=False,
-            timeout_graceful_shutdown=8,
+            timeout_graceful_shutdown=1,  # for the last bytes: answers have ended by then
         )
+        server = DrainingServer(config)
+        server.run()
+        if not server.started:
+            raise CommandError(f"The engine can't listen on port {options['port']}.")
 
     def _give_up(self, error: BaseException) -> None:
         """A half-loaded engine is of no use: end, so that the supervisor starts another."""
