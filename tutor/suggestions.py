@@ -9,12 +9,18 @@ from tutor.ranking import Asked, rank
 
 COUNT = 3
 LIMITS = "What can AI not do here?"
-_SUBJECT = r"(?P<subject>(?:[Aa]n? |[Tt]he )?[A-Za-z][\w-]*(?: [\w-]+)?)"
-_DEFINED = re.compile(rf"^{_SUBJECT} (?:is an?|means|stands for)\b(?! (?:lot|hint|test more))")
-_CALLED = re.compile(rf"\b(?:is|are) called {_SUBJECT}[,.]")
+_TERM = r"(?P<subject>{article}[A-Za-z][\w-]*(?: [\w-]+)?)"
+# What kind of thing it is, and which: not "Perplexity is an average, so ...". Nor "The interval
+# means ...": which one, only the sentence before tells.
+_DEFINED = re.compile(
+    rf"^(?!The ){_TERM.format(article='(?:An? )?')} (?:(?:means|stands for) \w|is (?:an?|the) "
+    r"(?:(?:[\w.-]+ ){1,4}?(?:of|that|which|in|for|with|to|from|used|who|where)\b"
+    r"|(?:(?!and |or |not )[\w.-]+ )+[\w-]+[,:.]))"
+)
+_CALLED = re.compile(rf"\b(?:is|are) called {_TERM.format(article='(?:[Aa]n? |[Tt]he )?')}[,.]")
+# Words that carry no subject are found by the tutor's own list; these carry too little of one.
 _VAGUE = re.compile(
-    r"\b(?:it|this|that|here|there|one|each|another|what|she|he|they|whether|of|no|if|small|new|"
-    r"honest|whole|greedy|\d+|word|dash|number|difference|answer|so|then|also|therefore)\b",
+    r"\b(?:one|each|another|within|beyond|small|new|honest|whole|greedy|\d+|word|dash|number|difference|answer)\b",
     re.IGNORECASE,
 )
 
@@ -29,7 +35,7 @@ def _made(index: LessonIndex) -> tuple[str, ...]:
     found: dict[str, int] = {}
     for passage in index.passages:
         match = _DEFINED.match(passage.text) or _CALLED.search(passage.text)
-        if passage.kind != "sentence" or not match or _VAGUE.search(match["subject"]):
+        if passage.kind != "sentence" or not match or not _is_term(match["subject"]):
             continue
         asks = f"What is {_named(match['subject'], index)}?"
         if asks not in found and _is_answered(asks, index, passage.anchor):
@@ -38,13 +44,31 @@ def _made(index: LessonIndex) -> tuple[str, ...]:
     return (*sorted(found, key=lambda asks: -found[asks])[: COUNT - 1], LIMITS)
 
 
+def _is_term(subject: str) -> bool:
+    """Whether every word carries a subject: not "so Q4_K_M". And it is no program's variable."""
+    words = _without_article(subject).split()
+    is_plain = all(text.stems(word) and not re.search(r"^[a-z]+_", word) for word in words)
+    return is_plain and not _VAGUE.search(subject)
+
+
 def _named(subject: str, index: LessonIndex) -> str:
-    """ "The scale" -> "the scale"; "Quantization" -> "quantization"; "GPTQ" and "Hermes" stay."""
-    first = subject.split()[0]
-    is_name = any(c.isupper() or c.isdigit() for c in first[1:]) or not any(
-        re.search(rf"\b{re.escape(first.lower())}\b", passage.text) for passage in index.passages
+    """ "A flip" -> "a flip"; "Tool calling" -> "tool calling"; "GPTQ" and "Hermes" stay."""
+    term = _without_article(subject)
+    article = subject[: -len(term)].lower()
+    if article:
+        return article + term
+    first = term.split()[0]
+    inside = rf"(?<=[a-z,] ){re.escape(first)}\b"  # of a sentence
+    common = rf"(?<![\w-]){re.escape(first.lower())}(?![\w-])"  # in "hermes-3-8b" it may be a name
+    is_name = any(c.isupper() or c.isdigit() for c in first[1:]) or (
+        any(re.search(inside, passage.text) for passage in index.passages)
+        and not any(re.search(common, passage.text) for passage in index.passages)
     )
-    return subject if is_name else subject[0].lower() + subject[1:]
+    return term if is_name else term[0].lower() + term[1:]
+
+
+def _without_article(subject: str) -> str:
+    return re.sub(r"^(?:an?|the) ", "", subject, flags=re.IGNORECASE)
 
 
 def _is_answered(asks: str, index: LessonIndex, anchor: str) -> bool:

@@ -1,4 +1,4 @@
-"""`manage.py engine` with the real models: another model for the tutor, draining, a useless file."""
+"""`manage.py engine` with real models: another one for the tutor, draining, a useless file."""
 
 import json
 import os
