@@ -1,7 +1,10 @@
-"""Where things stand in a plot of size against KL divergence. The template draws them."""
+"""Where things stand in a plot of size against KL divergence, or against right answers.
+
+The template draws them.
+"""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 WIDTH, HEIGHT = 560, 340
@@ -15,6 +18,26 @@ class Point:
     name: str
     megabytes: float
     kl: float
+
+
+@dataclass(frozen=True)
+class ScorePoint:
+    """A share of right answers with its interval, all from 0 to 1."""
+
+    name: str
+    megabytes: float
+    share: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Bar:
+    """An interval, upright."""
+
+    x: float
+    top: float
+    bottom: float
 
 
 @dataclass(frozen=True)
@@ -41,6 +64,7 @@ class Chart:
     x_ticks: list[Tick]
     y_ticks: list[Tick]
     summary: str
+    bars: list[Bar] = field(default_factory=list)
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -57,18 +81,13 @@ def chart(points: Iterable[Point]) -> Chart | None:
     ordered = sorted((p for p in points if p.kl > 0), key=lambda point: point.megabytes)
     if len(ordered) < 2:
         return None
-    x_values = _round_values(ordered[0].megabytes, ordered[-1].megabytes)
+    x_values, across = _sizes([point.megabytes for point in ordered])
     logs = [math.log10(point.kl) for point in ordered]
     low, high = min(logs) - MARGIN, max(logs) + MARGIN
     y_values = [value for value in _decimals(low, high) if low <= math.log10(value) <= high]
 
-    def across(megabytes: float) -> float:
-        share = (megabytes - x_values[0]) / (x_values[-1] - x_values[0])
-        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
-
     def up(kl: float) -> float:
-        share = (math.log10(kl) - low) / (high - low)
-        return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
+        return _up((math.log10(kl) - low) / (high - low))
 
     return Chart(
         dots=_label([(point.name, across(point.megabytes), up(point.kl)) for point in ordered]),
@@ -76,6 +95,45 @@ def chart(points: Iterable[Point]) -> Chart | None:
         y_ticks=[Tick(up(value), f"{value:g}") for value in y_values],
         summary="; ".join(f"{p.name}: {p.megabytes:.0f} MB, KL {p.kl:.3g}" for p in ordered),
     )
+
+
+def score_chart(points: Iterable[ScorePoint]) -> Chart | None:
+    """Sizes to the right, right answers upwards from 0 to 100%; None for fewer than two points."""
+    ordered = sorted(points, key=lambda point: point.megabytes)
+    if len(ordered) < 2:
+        return None
+    x_values, across = _sizes([point.megabytes for point in ordered])
+    bars = [Bar(across(p.megabytes), _up(p.high), _up(p.low)) for p in ordered]
+    return Chart(
+        dots=_label(
+            [(point.name, across(point.megabytes), _up(point.share)) for point in ordered],
+            covered=[(bar.x - 4, bar.top, bar.x + 4, bar.bottom) for bar in bars],
+        ),
+        x_ticks=[Tick(across(value), f"{value:g}") for value in x_values],
+        y_ticks=[Tick(_up(value / 100), f"{value}%") for value in range(0, 101, 25)],
+        summary="; ".join(
+            f"{p.name}: {p.megabytes:.0f} MB, {p.share:.0%} right "
+            f"(95% interval {p.low:.0%} to {p.high:.0%})"
+            for p in ordered
+        ),
+        bars=bars,
+    )
+
+
+def _sizes(megabytes: list[float]) -> tuple[list[float], Callable[[float], float]]:
+    """Round sizes around these, in ascending order, and where a size stands between them."""
+    values = _round_values(megabytes[0], megabytes[-1])
+
+    def across(size: float) -> float:
+        share = (size - values[0]) / (values[-1] - values[0])
+        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+
+    return values, across
+
+
+def _up(share: float) -> float:
+    """Where a share of the plot's height stands, 0 at its foot."""
+    return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
 
 
 def _round_values(low: float, high: float) -> list[float]:
@@ -95,9 +153,9 @@ def _decimals(low: float, high: float) -> list[float]:
     return [float(f"{factor}e{power}") for power in powers for factor in factors]
 
 
-def _label(places: list[tuple[str, float, float]]) -> list[Dot]:
+def _label(places: list[tuple[str, float, float]], covered: Iterable[Box] = ()) -> list[Dot]:
     """Each dot's name beside it, where it covers the least."""
-    taken = [(x - 6, y - 6, x + 6, y + 6) for _, x, y in places]
+    taken = [(x - 6, y - 6, x + 6, y + 6) for _, x, y in places] + list(covered)
     dots = []
     for name, x, y in places:
         width = 8.6 * len(name)

@@ -10,7 +10,7 @@ from typing import Any
 
 from quant import experiment as run
 from quant.calibration import DEFAULT_TEXT
-from quant.chart import Chart, Point, chart
+from quant.chart import Chart, Point, ScorePoint, chart, score_chart
 from quant.lab import plan_of
 from quant.models import Experiment, results
 from quant.rows import Flip, Row, rows_of
@@ -98,6 +98,16 @@ class Report:
             Point(row.type, row.bytes / 1e6, row.figures["mean_kl"])
             for row in self.rows
             if row.is_compared
+        )
+
+    @cached_property
+    def score_chart(self) -> Chart | None:
+        return score_chart(
+            ScorePoint(
+                row.type, row.bytes / 1e6, row.score.right / row.score.of, *row.score.interval
+            )
+            for row in self.scored
+            if row.score and "bytes" in row.figures
         )
 
     @cached_property

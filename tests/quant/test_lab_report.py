@@ -1,11 +1,14 @@
+from itertools import pairwise
+
 import pytest
 
-from quant.chart import Point, chart
+from quant.chart import Point, ScorePoint, chart, score_chart
 from quant.intervals import mcnemar, wilson
 from quant.rows import Row
 from quant.templatetags.figures import about, digits, duration, megabytes
 from quant.verdict import smallest_within, tasks_verdict
 from quant.verdict import text_verdict as verdict
+from tests.quant.finished import finished
 
 REFERENCE = {"type": "F16", "bytes": 328_000_000, "perplexity": 12.9}
 
@@ -92,6 +95,42 @@ def test_a_chart_of_close_tiny_or_large_values_still_has_its_axes(points: list[P
 def test_one_point_is_no_chart():
     assert chart([Point("Q8_0", 175, 0.0074)]) is None
     assert chart([Point("Q8_0", 175, 0.0074), Point("F16", 328, 0)]) is None
+
+
+def test_scores_stand_on_a_linear_axis_with_their_intervals():
+    made = score_chart(
+        [
+            ScorePoint("F16", 328, 0.75, *wilson(15, 20)),
+            ScorePoint("Q4_K_M", 125, 0.5, *wilson(10, 20)),
+            ScorePoint("Q2_K", 90, 0, *wilson(0, 20)),
+        ]
+    )
+    assert made
+    assert [dot.name for dot in made.dots] == ["Q2_K", "Q4_K_M", "F16"]
+    assert [tick.text for tick in made.y_ticks] == ["0%", "25%", "50%", "75%", "100%"]
+    gaps = [low.at - high.at for low, high in pairwise(made.y_ticks)]
+    assert gaps == pytest.approx([gaps[0]] * 4, abs=0.11)
+    q2, q4, f16 = made.dots
+    assert (q2.y, q4.y, f16.y) == tuple(made.y_ticks[at].at for at in (0, 2, 3))
+    for dot, bar in zip(made.dots, made.bars, strict=True):
+        assert bar.x == dot.x
+        assert bar.top < bar.bottom
+        assert bar.top <= dot.y <= bar.bottom
+    assert "Q4_K_M: 125 MB, 50% right (95% interval 30% to 70%)" in made.summary
+
+
+def test_one_score_is_no_plot():
+    assert score_chart([ScorePoint("F16", 328, 0.75, 0.5, 0.9)]) is None
+
+
+@pytest.mark.django_db
+def test_the_report_has_both_plots_with_their_figures_in_words(client):
+    page = client.get(f"/lab/{finished().pk}/").content.decode()
+    assert '<desc id="plot-summary">Q4_K_M: 125 MB, KL 0.112; Q8_0' in page
+    assert '<desc id="scores-summary">Q4_K_M: 125 MB, 55% right (95% interval 34% to 74%)' in page
+    assert page.count('role="img" aria-labelledby') == 2
+    without = client.get(f"/lab/{finished(tasks=[]).pk}/").content.decode()
+    assert "scores-summary" not in without
 
 
 def test_labels_do_not_cover_each_other():
