@@ -110,6 +110,11 @@ def keep(part: Path, given_name: str) -> Path:
     """Check a whole file and give it its name in the store. Raises UploadError."""
     name = clean_name(given_name)
     target = registry.models_dir() / name
+    if target in [entry.target for entry in registry.entries().values()]:
+        raise NameTaken(
+            f"{name} is the name of a model that Openbook fetches itself. Rename yours and try "
+            "again."
+        )
     if target.exists():
         raise _taken(name)
     check(part, name)

@@ -59,6 +59,14 @@ def test_a_name_is_taken_once(client, store, tiny):
     assert "Rename yours" in refused(client, store, tiny.read_bytes(), 409)
 
 
+def test_no_upload_passes_for_a_model_of_the_registry(client, store, tiny):
+    """The tutor would take it for its own, or whoever fetches models for a damaged one."""
+    answer = send(client, tiny.read_bytes(), "smollm2-135m-instruct-Q4_1.gguf")
+    assert answer.status_code == 409
+    assert "that Openbook fetches itself" in answer.content.decode()
+    assert not list(store.glob("*"))
+
+
 @pytest.mark.parametrize(
     ("given", "name"),
     [
