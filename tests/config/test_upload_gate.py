@@ -2,8 +2,11 @@ import asyncio
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
 
 from config.upload_gate import gate
+from lessons.classes import make_teacher
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +56,11 @@ def test_where_others_come_in_only_a_teacher_gets_that_far(settings):
     settings.ALLOWED_HOSTS = ["openbook.school.lan"]
     status, message = sent("/lab/models/", {b"content-length": b"10", b"cookie": b"sessionid=x"})
     assert (status, b"teacher" in message) == (403, True)
+    client, teacher = Client(), get_user_model().objects.create_user("ada")
+    make_teacher(teacher)
+    client.force_login(teacher)
+    cookie = f"sessionid={client.cookies['sessionid'].value}".encode()
+    assert sent("/lab/models/", {b"content-length": b"10", b"cookie": cookie})[0] == 200
 
 
 def test_other_pages_are_left_alone_but_for_the_size():
