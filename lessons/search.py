@@ -13,8 +13,6 @@ from operator import or_
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from django.db.models import Q
-
 from lessons import search_index
 from lessons.models import Lesson, Passage, SearchVariant, SearchWord
 from lessons.words import (
@@ -154,7 +152,7 @@ def _endings(lost: list[str]) -> list[frozenset[str]]:
     begun = [word for word in lost if len(parts(word)[0]) > 2]
     if not begun:
         return []
-    conditions = reduce(or_, (Q(word__startswith=parts(word)[0]) for word in begun))
+    conditions = reduce(or_, (search_index.begins(parts(word)[0]) for word in begun))
     rows = list(
         SearchWord.objects.filter(conditions)
         .order_by("word")
@@ -202,8 +200,8 @@ def _candidates(misspelt: set[str]) -> set[str]:
     """Words one letter away, or two that lie apart; and all that begin with the same letters."""
     variants = {variant for word in misspelt for variant in deletions(american(word))}
     found = SearchVariant.objects.filter(variant__in=variants).values_list("word", flat=True)
-    beginnings = reduce(or_, (Q(word__startswith=word[:_BEGINNING]) for word in misspelt))
-    alike = SearchWord.objects.filter(beginnings).values_list("word", flat=True)
+    beginnings = reduce(or_, (search_index.begins(word[:_BEGINNING]) for word in misspelt))
+    alike = SearchWord.objects.filter(beginnings).order_by("word").values_list("word", flat=True)
     return {*found, *alike[:_ALIKE]}
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
+from django.db.models import Q
 
 from lessons.models import Lesson, SearchVariant, SearchWord
 from lessons.words import WORD, american, deletions, parts, token, tokens, words
@@ -31,12 +32,20 @@ _BEST_POSTGRES = (
 _POSITIONS = 255  # PostgreSQL keeps no more of one word
 _BATCH = 500
 LONGEST = 40  # letters of a word that can be found
+_LAST = "\U0010ffff"  # no word holds a letter after it
 
 Fields = tuple[str, str, str]
 
 
 def is_sqlite() -> bool:
     return connection.vendor == "sqlite"
+
+
+def begins(letters: str) -> Q:
+    """Words of the vocabulary with this beginning, read from the index of either database."""
+    if is_sqlite():  # whose LIKE reads every word
+        return Q(word__gte=letters, word__lt=letters + _LAST)
+    return Q(word__startswith=letters)
 
 
 def find(groups: Sequence[Collection[str]], *, every: bool = True) -> Matches:

@@ -3,7 +3,7 @@ from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lessons import loader, words
+from lessons import loader, search_index, words
 from lessons.models import SearchVariant, SearchWord
 from lessons.search import PAGE, search
 from tests.lessons import content
@@ -205,3 +205,13 @@ def test_words_one_letter_apart_share_a_deletion(first, second):
     if near:
         assert words.deletions(first) & words.deletions(second)
     assert words.distance(first, second) == words.distance(second, first)
+
+
+def test_words_by_their_beginning_come_from_an_index(either_database):
+    if search_index.is_sqlite():
+        plan = SearchWord.objects.filter(search_index.begins("memr")).explain()
+        assert "SEARCH" in plan, plan
+    for word in ("memo", "memory", "memórias", "men", "mem\U0010fffe"):
+        SearchWord.objects.create(word=word, token=word)
+    found = SearchWord.objects.filter(search_index.begins("mem")).values_list("word", flat=True)
+    assert set(found) == {"memo", "memory", "memórias", "mem\U0010fffe"}
