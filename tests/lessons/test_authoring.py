@@ -113,9 +113,11 @@ def test_a_quiz_goes_out_as_gift_and_comes_back_the_same(tmp_path):
     assert not problems
 
 
-TEXT = st.text(alphabet="ab Z9~=#{}:\\%[]/$>-.“é\n", min_size=1, max_size=30).filter(
-    lambda text: text.strip() and not re.match(r"\s*(\[(html|moodle|plain|markdown)\]|%)", text)
+PIECE = st.one_of(
+    st.text(alphabet="ab Z9~=#{}:\\%[]/$<>&;-.“é中😀\ue041\n", min_size=1, max_size=30),
+    st.sampled_from(["[html]", "[plain]", "%50%", "<b>x</b>", "&amp;", "\\n", "####", "//", "->"]),
 )
+TEXT = st.lists(PIECE, min_size=1, max_size=3).map("".join).filter(str.strip)
 
 
 @given(st.lists(st.tuples(TEXT, TEXT), min_size=4, max_size=4), TEXT, TEXT, st.integers(0, 3))
@@ -167,6 +169,32 @@ def test_questions_of_other_systems_are_read():
     assert [c.text for c in second.choices if c.correct] == ["Paris"]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_byte_order_mark_line_ends_and_comments_are_no_part_of_a_question(tmp_path, end):
+    content.write(tmp_path, "one")
+    lines = ["\ufeff// first", "$CATEGORY: top", "", "Q {", "=a", "// aside", "~b // kept", "}"]
+    file = tmp_path / "q.gift"
+    file.write_bytes(end.join([*lines, "", "// last", "Odd {", "// aside", "T}", ""]).encode())
+    with pytest.raises(CommandError, match=re.escape("q.gift:11: “Odd” is a true/false")):
+        run("quiz_import", "one", file, directory=tmp_path, replace=True)
+    (read,) = gift.parse("\n".join(lines[1:]), Problems())
+    assert read.ask == "Q"
+    assert [choice.text for choice in read.choices] == ["a", "b // kept"]
+
+
+def test_escapes_stand_for_themselves_and_other_backslashes_stay():
+    text = r"a \~ \= \# \{ \} \: \\ \中 \x and 1 < 2 {=C\:\\x#1 \< 2 ~<p>if a < b</p>}"
+    (read,) = gift.parse(text, Problems())
+    assert read.ask == r"a ~ = # { } : \ \中 \x and 1 < 2"
+    assert [choice.text for choice in read.choices] == [r"C:\x", "if a < b"]
+
+
+@given(st.text(alphabet="a ~=#{}:\\%[]<>/-\r\n1.T", max_size=60))
+def test_any_file_gives_questions_or_a_problem(text):
+    problems = Problems()
+    assert gift.parse(text, problems) or problems
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -175,7 +203,17 @@ def test_questions_of_other_systems_are_read():
         ("Two? {=two =2}", "a short-answer question"),
         ("Match. {=a -> b =c -> d}", "a matching question"),
         ("Write. {}", "an essay question"),
-        ("Both? {~%50%a ~%50%b ~c}", "a question with 0 right answers"),
+        ("Both? {~%50%a ~%50%b ~c}", "a question with answers that are partly right"),
+        ("None? {~a ~b}", "a question with 0 right answers"),
+        ("Two? {=a =b ~c}", "a question with 2 right answers"),
+        ("Odd weight? {~%1.2.3%a ~b}", "a question with 0 right answers"),
+        ("Lower case? {true}", "a question without = or ~ before its answers"),
+        ("{=a ~b}", "a question has answers and no text"),
+        ("Gap? {=a ~}", "“Gap?” has an empty answer"),
+        ("Open? {=a ~b", "a { is not closed"),
+        ("Closed? =a ~b}", "a } closes no {"),
+        ("Around? }=a ~b{", "a } comes before its {"),
+        ("One? {=a ~b}\nTwo? {=c ~d}", "2 pairs of { and } stand in one question"),
         ("Only a text.", "a question has no { answers }"),
         ("", "there is no question in the file"),
     ],
