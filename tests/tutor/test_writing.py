@@ -262,7 +262,7 @@ def test_the_stream_has_quotes_then_the_written_part_then_its_end(
     said = asyncio.run(events())
     names = [line[7:] for line in said.splitlines() if line.startswith("event: ")]
     assert names == ["answer", "written", "done"]
-    assert 'sse-swap="written"' in said
+    assert '<p class="written">' in said  # the place where the page puts the sentences
     assert f"<span>{SUPPORTED} </span>" in said
     assert "script" not in said
 
