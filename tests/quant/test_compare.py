@@ -79,6 +79,11 @@ def test_a_text_cut_for_fewer_windows_is_the_same_text(source: str):
     assert any("stretches" in warning for warning in found.warnings)
 
 
+def test_a_text_that_only_begins_the_same_is_another(source: str):
+    a, b = finished(source=source), finished(source=source, text="Some words. " * 90)
+    assert any("different texts" in one for one in comparison(str(a.pk), str(b.pk)).warnings)
+
+
 def test_another_source_is_warned_of_and_a_copy_is_not(client, source: str, tmp_path: Path):
     copy, other = tmp_path / "copy-F32.gguf", tmp_path / "other-F32.gguf"
     copy.write_bytes(b"weights")
