@@ -1,6 +1,7 @@
 """Quizzes as a QTI 3 package: a zip with a manifest, a test and one file for each question."""
 
 import io
+import re
 import zipfile
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
@@ -10,6 +11,7 @@ from lessons.quizfile import ParsedQuestion
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _ASI = "http://www.imsglobal.org/xsd/imsqtiasi_v3p0"
 _CP = "http://www.imsglobal.org/xsd/qti/qtiv3p0/imscp_v1p1"
+_NOT_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _LETTERS = "ABCDEFGH"
 _DATE = (1980, 1, 1, 0, 0, 0)  # the same quiz gives the same file
 
@@ -23,7 +25,8 @@ def package(questions: Sequence[ParsedQuestion], title: str) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, text in files.items():
-            archive.writestr(zipfile.ZipInfo(path, _DATE), text, zipfile.ZIP_DEFLATED)
+            info = zipfile.ZipInfo(path, _DATE)
+            archive.writestr(info, _NOT_XML.sub("", text), zipfile.ZIP_DEFLATED)
     return out.getvalue()
 
 
@@ -87,7 +90,8 @@ title={quoteattr(question.key)} adaptive="false" time-dependent="false" xml:lang
  <qti-response-declaration identifier="RESPONSE" cardinality="single" base-type="identifier">
   <qti-correct-response><qti-value>{right}</qti-value></qti-correct-response>
  </qti-response-declaration>
- <qti-outcome-declaration identifier="SCORE" cardinality="single" base-type="float">
+ <qti-outcome-declaration identifier="SCORE" cardinality="single" base-type="float" \
+normal-maximum="1" normal-minimum="0">
   <qti-default-value><qti-value>0</qti-value></qti-default-value>
  </qti-outcome-declaration>
  <qti-outcome-declaration identifier="FEEDBACK" cardinality="single" base-type="identifier"/>

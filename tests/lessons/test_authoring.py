@@ -12,7 +12,7 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lessons import catalogue, folder, generated, gift, guide, loader, start
+from lessons import catalogue, folder, generated, gift, guide, loader, qti, start
 from lessons.management.commands import load_lessons
 from lessons.models import Lesson, Passage
 from lessons.problems import Problems
@@ -264,6 +264,50 @@ def test_a_quiz_goes_out_as_a_qti_3_package(tmp_path):
         for node in item.iter(f"{QTI}qti-modal-feedback")
     }
     assert feedback == {letter: f"Reason {letter.lower()}." for letter in "ABCD"}
+
+
+def test_each_part_of_the_package_has_what_qti_3_asks_for():
+    choices = tuple(ParsedChoice(f"<{n}> & co", n == 2, f"Since {n} < 5.") for n in range(4))
+    questions = [
+        ParsedQuestion(key, "A & \x07B?", choices, "Words.", "") for key in ("9-lives", "b")
+    ]
+    with zipfile.ZipFile(io.BytesIO(qti.package(questions, 'A "title" <b>'))) as archive:
+        names = archive.namelist()
+        parts = {name: ElementTree.fromstring(archive.read(name)) for name in names}
+    manifest = parts.pop("imsmanifest.xml")
+    cp = "{http://www.imsglobal.org/xsd/qti/qtiv3p0/imscp_v1p1}"
+    assert [node.tag for node in manifest] == [
+        f"{cp}{name}" for name in ("metadata", "organizations", "resources")
+    ]
+    resources = {node.get("identifier"): node for node in manifest.iter(f"{cp}resource")}
+    assert all(node.find(f"{cp}file").get("href") in parts for node in resources.values())
+    needed = {node.get("identifierref") for node in manifest.iter(f"{cp}dependency")}
+    assert needed == set(resources) - {"test"}
+    test = parts.pop("test.xml")
+    refs = {ref.get("identifier"): ref for ref in test.iter(f"{QTI}qti-assessment-item-ref")}
+    assert set(refs) == needed
+    for name, ref in refs.items():
+        item = parts[ref.get("href")]
+        assert item.tag == f"{QTI}qti-assessment-item"
+        assert item.get("identifier") == name
+        assert item.get("title")
+        assert (item.get("adaptive"), item.get("time-dependent")) == ("false", "false")
+        order = [node.tag.removeprefix(f"{QTI}qti-") for node in item]
+        assert order == [
+            "response-declaration",
+            *["outcome-declaration"] * 2,
+            "item-body",
+            "response-processing",
+            *["modal-feedback"] * 4,
+        ]
+        interaction = item.find(f"{QTI}qti-item-body/{QTI}qti-choice-interaction")
+        declared = item.find(f"{QTI}qti-response-declaration")
+        assert interaction.get("response-identifier") == declared.get("identifier")
+        offered = [node.get("identifier") for node in interaction.iter(f"{QTI}qti-simple-choice")]
+        assert len(set(offered)) == 4
+        assert [value.text for value in declared.iter(f"{QTI}qti-value")] == [offered[2]]
+        for identifier in (name, *offered):
+            assert re.fullmatch(r"[A-Za-z_][\w.-]*", identifier), "not an NCName"
 
 
 def test_a_lesson_that_is_not_there_is_named(tmp_path):
