@@ -6,12 +6,15 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import httpx
 import pytest
 
+LESSON = "ai-model-quantization-4-bit-8-bit-fp16-tradeoffs"
+QUESTIONS = ("What is FP16?", "What is a quant?", "What is INT8?", "What is self-hosting?")
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = Path(os.environ.get("OPENBOOK_DATA") or ROOT / "var") / "models"
 
@@ -59,6 +62,8 @@ class Stack:
             "DATABASE_URL": "",
             "REDIS_URL": "",
             "TUTOR_URL": "",
+            "TUTOR_MODEL": "",
+            "TUTOR_WRITES": "yes",
         }
         self.manage("migrate", "-v0")
         self.manage("load_lessons")  # before the models are there: seconds instead of minutes
@@ -96,6 +101,13 @@ class Stack:
             return httpx.get(f"http://localhost:{self.port}/healthz", timeout=10).json()["parts"]
         return {}
 
+    def engine(self):
+        """The engine's own account of its requests; {} while it is away."""
+        with contextlib.suppress(httpx.HTTPError):
+            found = httpx.get(f"http://127.0.0.1:{self.port + 1}/health", timeout=5)
+            return found.json() if found.status_code == 200 else {}
+        return {}
+
     def pid_of(self, word):
         return next(pid for pid, line in processes_of(self.data).items() if word in line)
 
@@ -103,6 +115,37 @@ class Stack:
         self.process.send_signal(signal.SIGINT)
         rest = self.process.communicate(timeout=60)[0]
         return self.process.returncode, rest
+
+
+class Learner(threading.Thread):
+    """Asks the tutor as the page does, and keeps the events: (name, HTML) each."""
+
+    count = 0
+
+    def __init__(self, stack, question):
+        super().__init__()
+        Learner.count += 1
+        self.cookie = f"learner{Learner.count:025}"  # one browser each, for the rate limit
+        self.url = f"http://localhost:{stack.port}/lessons/{LESSON}/tutor/stream"
+        self.question, self.events, self.status = question, [], 0
+        self.start()
+
+    def run(self):
+        cookies = {"csrftoken": self.cookie}
+        with (
+            httpx.Client(cookies=cookies, timeout=120) as client,
+            client.stream("GET", self.url, params={"q": self.question}) as response,
+        ):
+            self.status = response.status_code
+            for line in response.iter_lines():
+                if line.startswith("event: "):
+                    self.events.append((line.removeprefix("event: "), []))
+                elif line.startswith("data: "):
+                    self.events[-1][1].append(line.removeprefix("data: "))
+
+    @property
+    def said(self):
+        return [name for name, _ in self.events if name != "written"]
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +183,43 @@ def test_a_killed_part_is_reported_and_started_again(stack, part, word):
 def test_lessons_are_served_whatever_else_is_down(stack):
     os.kill(stack.pid_of("manage.py engine"), signal.SIGKILL)
     assert httpx.get(f"http://localhost:{stack.port}/").status_code == 200
+
+
+def test_an_engine_killed_in_the_middle_of_eight_answers_costs_nobody_theirs(stack):
+    wait_for(lambda: stack.health().get("engine") == "ok", 60, "the engine")
+    learners = [Learner(stack, question) for question in QUESTIONS * 2]
+
+    def in_the_middle():
+        engine = stack.engine()
+        return engine.get("running") == len(learners) and engine["generating"]
+
+    try:
+        wait_for(in_the_middle, 120, "eight answers to be in work and one to be written")
+        killed = stack.pid_of("manage.py engine")
+        os.kill(killed, signal.SIGKILL)
+        for page in ("/", f"/lessons/{LESSON}/", "/lab/", "/planner/"):
+            assert httpx.get(f"http://localhost:{stack.port}{page}").status_code == 200
+    finally:
+        for learner in learners:
+            learner.join(120)
+    for learner in learners:
+        assert learner.status == 200
+        assert learner.said == ["answer", "done"]
+        assert '<q class="quote">' in "".join(learner.events[0][1])
+
+    # The web process does not ask an engine that failed for some seconds; then it does.
+    again = []
+
+    def written_again():
+        if not again or not again[-1].is_alive():
+            again.append(Learner(stack, QUESTIONS[0]))
+        return stack.engine().get("generating")
+
+    wait_for(written_again, 120, "an answer to be written after the restart")
+    assert stack.pid_of("manage.py engine") != killed
+    for learner in again:
+        learner.join(120)
+        assert learner.said == ["answer", "done"]
 
 
 def test_a_second_start_on_the_same_data_is_refused_in_one_line(stack):

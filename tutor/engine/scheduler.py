@@ -146,6 +146,7 @@ class Scheduler:
     def load(self) -> dict[str, int]:
         return {
             "running": len(self.running),
+            "generating": sum(job.is_generating for job in list(self.running)),
             "waiting": len(self._waiting),
             "cells": self._cells_promised(),
             "n_ctx": self.context.n_ctx,
