@@ -162,7 +162,8 @@ class ExperimentForm(forms.Form):
 
     @property
     def wide(self) -> list[Source]:
-        return [source for source in self.sources if not source.warning]
+        found = [source for source in self.sources if not source.warning]
+        return sorted(found, key=_searches)  # a first experiment compares answers
 
     @property
     def quantized(self) -> list[Source]:
@@ -304,6 +305,11 @@ def _types_as_filled_in(names: Iterable[str]) -> dict[str, Any]:
         "types": [plain.get(name, name) for name in asked] or list(DEFAULT_TYPES),
         "imatrix": any(name in plain for name in asked),
     }
+
+
+def _searches(source: Source) -> bool:
+    """Whether it is a sentence embedder."""
+    return source.is_here and not source.problem and is_embedder(source.name)
 
 
 def _source_as_filled_in(source: str) -> dict[str, Any]:

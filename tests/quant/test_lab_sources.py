@@ -112,3 +112,10 @@ def test_prompts_come_from_a_lesson(client, tmp_path):
     assert experiment.plan["prompts"] == ["Question 1?", "Question 2?", "Question 3?"]
     answer = client.post("/lab/", filled(prompts_from="three"))
     assert "There is no lesson three" in answer.content.decode()
+
+
+def test_a_model_that_answers_is_chosen_before_an_embedder(client, store, real):
+    embedder = store / "an-embedder-F32.gguf"  # first by its name
+    embedder.symlink_to(real("all-minilm-l6-v2-F32.gguf"))
+    page = client.get("/lab/").content.decode()
+    assert page.index('"tiny-F32.gguf" required checked') < page.index('"an-embedder-F32.gguf"')
