@@ -22,5 +22,6 @@ def marked(pieces: Iterable[tuple[str, bool]]) -> SafeString:
     return format_html_join("", "{}", ((_piece(text, hit),) for text, hit in pieces))
 
 
-def _piece(text: str, hit: bool) -> str:
-    return format_html("<mark>{}</mark>", text) if hit else text
+def _piece(text: str, hit: bool) -> SafeString:
+    whole = unbroken(text)
+    return format_html("<mark>{}</mark>", whole) if hit else whole

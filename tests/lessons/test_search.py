@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from lessons import loader, search_index, words
 from lessons.models import SearchVariant, SearchWord
 from lessons.search import PAGE, search
+from lessons.templatetags.lessons import marked
 from tests.lessons import content
 
 pytestmark = pytest.mark.usefixtures("either_database")
@@ -215,3 +216,9 @@ def test_words_by_their_beginning_come_from_an_index(either_database):
         SearchWord.objects.create(word=word, token=word)
     found = SearchWord.objects.filter(search_index.begins("mem")).values_list("word", flat=True)
     assert set(found) == {"memo", "memory", "memórias", "mem\U0010fffe"}
+
+
+def test_marks_keep_a_number_and_its_word_on_one_line_and_escape_the_rest():
+    html = marked([("<b> ", False), ("4-bit", True), (" and 8-bit", False)])
+    nb = '<span class="nb">{}</span>'.format
+    assert html == f"&lt;b&gt; <mark>{nb('4-bit')}</mark> and {nb('8-bit')}"
