@@ -74,13 +74,15 @@ def test_no_form_that_comes_back_has_a_violation(site: Site, page: Page):
     page.goto(f"{site.url}/accounts/login/")
     page.locator("[name=login]").fill("nobody")
     page.locator("[name=password]").fill("wrong")
-    page.get_by_role("button", name="Sign In", exact=True).click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Sign In", exact=True).click()
     in_both_themes(page)
     page.goto(f"{site.url}/lab/")
     page.get_by_label("Prompt 1").fill("")
     page.get_by_label("Windows").evaluate("it => { it.value = '0' }")
-    page.locator("form").filter(has=page.get_by_label("Prompt 1")).evaluate("it => it.submit()")
-    page.wait_for_load_state()
+    form = page.locator("form").filter(has=page.get_by_label("Prompt 1"))
+    with page.expect_navigation():
+        form.evaluate("it => it.submit()")
     in_both_themes(page)
 
 
