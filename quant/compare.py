@@ -42,6 +42,11 @@ class Comparison:
     def has_speed(self) -> bool:
         return any(report.has_speed for report in self.reports)
 
+    @property
+    def columns(self) -> int:
+        """Of the table of figures."""
+        return 9 if self.a.plan.embedder else 6 + self.has_tasks + 2 * self.has_speed
+
     @cached_property
     def source_trouble(self) -> str:
         """Why the two did not surely start from the same file; empty if they did."""

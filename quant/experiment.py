@@ -23,7 +23,8 @@ What each step's result holds (the worker need not look inside):
                    "fallbacks": {"Q4_K -> Q5_0": count}}        (T = F16: the reference)
     measure:T     {"perplexity", "perplexity_error", "mean_kl", "mean_kl_error", "median_kl",
                    "p99_kl", "max_kl", "same_top", "positions", "n_ctx", "windows"}
-    speed:T       {"prompt_tokens_per_second", "generation_tokens_per_second", "peak_memory_bytes"}
+    speed:T       {"prompt_tokens_per_second", "generation_tokens_per_second",
+                   "memory_bytes", "memory_n_ctx"}
     tasks:T       {"tasks": [{"id", "right", "given"}]}
     generate:T    {"outputs": [{"prompt", "text", "first_difference",
                    "tokens": [{"text", "p", "kl", "top": [[text, p], ...]}]}]}
@@ -289,7 +290,7 @@ def report(plan: Plan, results: Results) -> dict[str, Any]:
 FIGURES = {
     "quantize": ("file", "bytes", "bits_per_weight", "seconds"),
     "measure": ("perplexity", "mean_kl", "median_kl", "p99_kl", "max_kl", "same_top"),
-    "speed": ("prompt_tokens_per_second", "generation_tokens_per_second"),
+    "speed": ("prompt_tokens_per_second", "generation_tokens_per_second", "memory_bytes"),
 }
 
 

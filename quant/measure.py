@@ -13,7 +13,6 @@ nats, at one position: sum over the vocabulary of p_ref * (log p_ref - log p_var
 from __future__ import annotations
 
 import math
-import resource
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -240,10 +239,12 @@ def speed(
     n_generate: int = 64,
     runs: int = 3,
 ) -> dict[str, Any]:
-    """Tokens per second, the best of some runs, and the most memory this process ever held.
+    """Tokens per second, the best of some runs, and the memory that it took.
 
-    A prompt of n_prompt tokens at once; then n_generate tokens one by one.
+    A prompt of n_prompt tokens at once; then n_generate tokens one by one. Memory: what loading
+    and running the model added to this process, at most (resident: weights, cache, buffers).
     """
+    before = _memory("VmRSS")
     with Model(model) as loaded:
         n_prompt = min(n_prompt, loaded.n_ctx_train - n_generate)
         if n_prompt < 1:
@@ -260,8 +261,19 @@ def speed(
     return {
         "prompt_tokens_per_second": n_prompt / min(prompt[1:]),
         "generation_tokens_per_second": n_generate / min(generation[1:]),
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10,
+        "memory_bytes": _memory("VmHWM") - before,
+        "memory_n_ctx": size,
     }
+
+
+def _memory(what: str) -> int:
+    """Bytes that this process holds (VmRSS) or held at most (VmHWM).
+
+    Not getrusage's ru_maxrss, which a new process takes over from the one that started it.
+    """
+    status = Path("/proc/self/status").read_text()
+    (kibibytes,) = (line.split()[1] for line in status.splitlines() if line.startswith(what))
+    return int(kibibytes) << 10
 
 
 def _timed(context: Context, tokens: NDArray[Any], start: int, at_once: int) -> float:

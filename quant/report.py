@@ -24,7 +24,7 @@ CSV_FIELDS = (
     "perplexity", "perplexity_error", "mean_kl", "mean_kl_error", "median_kl", "p99_kl", "max_kl",
     "same_top", "positions", "windows", "n_ctx", "tasks_right", "tasks_of",
     "passages", "mean_cosine", "min_cosine", "same_first",
-    "prompt_tokens_per_second", "generation_tokens_per_second", "peak_memory_bytes",
+    "prompt_tokens_per_second", "generation_tokens_per_second", "memory_bytes", "memory_n_ctx",
 )  # fmt: skip
 
 
@@ -78,6 +78,11 @@ class Report:
     def measured(self) -> Row | None:
         """A row that knows how many windows there were."""
         return next((row for row in self.rows if "windows" in row.figures), None)
+
+    @cached_property
+    def timed(self) -> Row | None:
+        """A row that knows how long a conversation its memory was measured with."""
+        return next((row for row in self.rows if "memory_n_ctx" in row.figures), None)
 
     @property
     def verdict(self) -> str:

@@ -75,7 +75,8 @@ def _result(kind: str, type_: str, plan: dict[str, Any]) -> dict[str, Any]:
         "speed": {
             "prompt_tokens_per_second": 100.0,
             "generation_tokens_per_second": 20.0,
-            "peak_memory_bytes": 10**9,
+            "memory_bytes": 10**9,
+            "memory_n_ctx": 576,
         },
         "tasks": {
             "tasks": [

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from quant import measure
+from quant import child, measure
 from quant.llama import Model
 from quant.measure import MeasureError, compare, compare_row, pack, reference, speed
 from quant.quantize import quantize
@@ -169,4 +169,14 @@ def test_speed_counts_both_ways(tiny):
     told = speed(str(tiny), 1, silent, n_prompt=64, n_generate=16, runs=2)
     assert told["prompt_tokens_per_second"] > 0
     assert told["generation_tokens_per_second"] > 0
-    assert told["peak_memory_bytes"] > 1 << 20
+
+
+def test_memory_is_what_the_model_took_not_what_its_process_or_a_parent_holds(tiny, real):
+    held = np.ones(1 << 29, np.uint8)  # by the parent, whose peak getrusage would report
+    small = child.run("quant.measure:speed", {"model": str(tiny), "n_threads": 1})
+    del held
+    assert tiny.stat().st_size < small["memory_bytes"] < 60 << 20
+    assert small["memory_n_ctx"] == 256  # all that the tiny model has
+    path = real("smollm2-135m-instruct-Q4_1.gguf")
+    large = child.run("quant.measure:speed", {"model": str(path), "n_threads": 2})
+    assert path.stat().st_size < large["memory_bytes"] < 3 * path.stat().st_size

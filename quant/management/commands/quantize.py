@@ -199,6 +199,7 @@ COLUMNS = {
     "same top": "{same_top:.1%}",
     "prompt t/s": "{prompt_tokens_per_second:.0f}",
     "answer t/s": "{generation_tokens_per_second:.1f}",
+    "memory MB": "{memory_megabytes:.0f}",
 }
 EMBEDDER_COLUMNS = {
     "type": "{type}",
@@ -216,12 +217,14 @@ def table(report: dict[str, Any]) -> str:
     made = report["eval"]
     columns = EMBEDDER_COLUMNS if "passages" in made else COLUMNS
     if report["variants"][0].get("prompt_tokens_per_second") is None:
-        columns = {name: cell for name, cell in columns.items() if not name.endswith("t/s")}
+        untimed = ("t/s", "memory MB")
+        columns = {name: cell for name, cell in columns.items() if not name.endswith(untimed)}
     if "tasks" in report["variants"][0]:
         columns = columns | {"tasks": "{tasks[right]}/{tasks[of]}", "95%": "{interval}"}
     rows = [list(columns)]
     for v in report["variants"]:
         shown = {**v, "megabytes": v["bytes"] / 1e6}
+        shown["memory_megabytes"] = (v.get("memory_bytes") or 0) / 1e6
         if "tasks" in v:
             shown["interval"] = percent_range(v["tasks"]["interval"])
         rows.append([cell.format(**shown) for cell in columns.values()])
