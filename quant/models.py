@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from django.conf import settings
 from django.db import models
 
 
@@ -28,6 +29,14 @@ class Experiment(models.Model):
     text = models.TextField(help_text="kept whole, so that the figures can be checked")
     limit = models.FloatField(default=0.9, help_text="good enough: this share of the same tokens")
     notes = models.TextField(blank=True, help_text="the learner's own, quant.notes")
+
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        help_text="quant.makers; nobody if it was made signed out, or the account is gone",
+    )
 
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     error = models.TextField(blank=True, help_text="why it failed, for the learner")

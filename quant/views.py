@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import wraps
 from pathlib import Path
 
 from django.conf import settings
@@ -10,7 +11,7 @@ from django.utils.module_loading import import_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from quant import disk, gguf_file, lab, model_file, registry, sources
+from quant import disk, gguf_file, lab, makers, model_file, registry, sources
 from quant.compare import CannotCompare, comparison
 from quant.experiment import PlanError
 from quant.export import as_html
@@ -31,9 +32,12 @@ def index(request: HttpRequest) -> HttpResponse:
         form = ExperimentForm(request.POST, may_use_paths=owner)
         if form.is_valid():
             try:
-                return redirect("lab-experiment", lab.create(**form.setup()).pk)
+                made = lab.create(**form.setup())
             except PlanError as error:
                 form.add_error(None, str(error))
+            else:
+                makers.remember(made, request.user, request.session)
+                return redirect("lab-experiment", made.pk)
     else:
         form = ExperimentForm(initial=defaults(dict(request.GET.lists())), may_use_paths=owner)
     return setup_page(request, form, status=400 if form.errors else 200)
@@ -112,23 +116,41 @@ def _page(
 ) -> HttpResponse:
     context = {
         "experiment": found,
+        "may_change": makers.may_change(found, request.user, request.session),
         "progress": None if found.ended else progress_of(found),
         "report": Report(found),
         "source": sources.what(found.source),
         "notes_form": form,
         "disk": disk.usage(found),
+        "refused": status == 403,
     }
     return render(request, "quant/experiment.html", context, status=status)
 
 
-@require_POST
-def notes(request: HttpRequest, pk: int) -> HttpResponse:
+def for_its_maker(
+    change: Callable[[HttpRequest, Experiment], HttpResponse],
+) -> Callable[[HttpRequest, int], HttpResponse]:
+    """A view that changes an experiment; others see its page, which says who may."""
+
+    @require_POST
+    @wraps(change)
+    def checked(request: HttpRequest, pk: int) -> HttpResponse:
+        found = _experiment(pk)
+        if makers.may_change(found, request.user, request.session):
+            return change(request, found)
+        return _page(request, found, NotesForm(initial={"notes": found.notes}), status=403)
+
+    return checked
+
+
+@for_its_maker
+def notes(request: HttpRequest, found: Experiment) -> HttpResponse:
     """A mistake shows the page again with what was written."""
-    found, form = _experiment(pk), NotesForm(request.POST)
+    form = NotesForm(request.POST)
     if not form.is_valid():
         return _page(request, found, form, status=400)
-    Experiment.objects.filter(pk=pk).update(notes=form.cleaned_data["notes"])
-    return redirect(reverse("lab-experiment", args=(pk,)) + "#notes")
+    Experiment.objects.filter(pk=found.pk).update(notes=form.cleaned_data["notes"])
+    return redirect(reverse("lab-experiment", args=(found.pk,)) + "#notes")
 
 
 @require_safe
@@ -158,30 +180,29 @@ def log(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "quant/log.html", {"experiment": found, "steps": found.steps.all()})
 
 
-@require_POST
-def stop(request: HttpRequest, pk: int) -> HttpResponse:
-    lab.stop(_experiment(pk))
-    return redirect("lab-experiment", pk)
+@for_its_maker
+def stop(request: HttpRequest, found: Experiment) -> HttpResponse:
+    lab.stop(found)
+    return redirect("lab-experiment", found.pk)
 
 
-@require_POST
-def retry(request: HttpRequest, pk: int) -> HttpResponse:
-    lab.retry(_experiment(pk))
-    return redirect("lab-experiment", pk)
+@for_its_maker
+def retry(request: HttpRequest, found: Experiment) -> HttpResponse:
+    lab.retry(found)
+    return redirect("lab-experiment", found.pk)
 
 
-@require_POST
-def delete(request: HttpRequest, pk: int) -> HttpResponse:
+@for_its_maker
+def delete(request: HttpRequest, found: Experiment) -> HttpResponse:
     """Not while somebody else needs one of its files: its page says who."""
-    found = _experiment(pk)
     deleted = not disk.usage(found).kept and lab.delete(found)
-    return redirect("lab") if deleted else redirect("lab-experiment", pk)
+    return redirect("lab") if deleted else redirect("lab-experiment", found.pk)
 
 
-@require_POST
-def remove_files(request: HttpRequest, pk: int) -> HttpResponse:
-    disk.remove(_experiment(pk))
-    return redirect(reverse("lab-experiment", args=(pk,)) + "#files")
+@for_its_maker
+def remove_files(request: HttpRequest, found: Experiment) -> HttpResponse:
+    disk.remove(found)
+    return redirect(reverse("lab-experiment", args=(found.pk,)) + "#files")
 
 
 @require_safe
