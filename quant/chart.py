@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 WIDTH, HEIGHT = 560, 340
-LEFT, RIGHT, TOP, BOTTOM = 64, 20, 14, 36  # room for what stands around the plot
+LEFT, RIGHT, TOP, BOTTOM = 64, 20, 30, 36  # room for what stands around the plot
 MARGIN = 0.12  # decades above and below the points
 Box = tuple[float, float, float, float]  # left, top, right, bottom
+Place = tuple[str, str, float, float]  # name, value, x, y
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Bar:
 @dataclass(frozen=True)
 class Dot:
     name: str
+    value: str  # in words: "125 MB, KL 0.112"
     x: float
     y: float
     label_x: float
@@ -63,7 +65,6 @@ class Chart:
     dots: list[Dot]
     x_ticks: list[Tick]
     y_ticks: list[Tick]
-    summary: str
     bars: list[Bar] = field(default_factory=list)
     width: int = WIDTH
     height: int = HEIGHT
@@ -90,10 +91,12 @@ def chart(points: Iterable[Point]) -> Chart | None:
         return _up((math.log10(kl) - low) / (high - low))
 
     return Chart(
-        dots=_label([(point.name, across(point.megabytes), up(point.kl)) for point in ordered]),
+        dots=_label(
+            (p.name, f"{p.megabytes:.0f} MB, KL {p.kl:.3g}", across(p.megabytes), up(p.kl))
+            for p in ordered
+        ),
         x_ticks=[Tick(across(value), f"{value:g}") for value in x_values],
         y_ticks=[Tick(up(value), f"{value:g}") for value in y_values],
-        summary="; ".join(f"{p.name}: {p.megabytes:.0f} MB, KL {p.kl:.3g}" for p in ordered),
     )
 
 
@@ -106,16 +109,20 @@ def score_chart(points: Iterable[ScorePoint]) -> Chart | None:
     bars = [Bar(across(p.megabytes), _up(p.high), _up(p.low)) for p in ordered]
     return Chart(
         dots=_label(
-            [(point.name, across(point.megabytes), _up(point.share)) for point in ordered],
+            (
+                (
+                    p.name,
+                    f"{p.megabytes:.0f} MB, {p.share:.0%} right "
+                    f"(95% interval {p.low:.0%} to {p.high:.0%})",
+                    across(p.megabytes),
+                    _up(p.share),
+                )
+                for p in ordered
+            ),
             covered=[(bar.x - 4, bar.top, bar.x + 4, bar.bottom) for bar in bars],
         ),
         x_ticks=[Tick(across(value), f"{value:g}") for value in x_values],
         y_ticks=[Tick(_up(value / 100), f"{value}%") for value in range(0, 101, 25)],
-        summary="; ".join(
-            f"{p.name}: {p.megabytes:.0f} MB, {p.share:.0%} right "
-            f"(95% interval {p.low:.0%} to {p.high:.0%})"
-            for p in ordered
-        ),
         bars=bars,
     )
 
@@ -153,11 +160,12 @@ def _decimals(low: float, high: float) -> list[float]:
     return [float(f"{factor}e{power}") for power in powers for factor in factors]
 
 
-def _label(places: list[tuple[str, float, float]], covered: Iterable[Box] = ()) -> list[Dot]:
+def _label(given: Iterable[Place], covered: Iterable[Box] = ()) -> list[Dot]:
     """Each dot's name beside it, where it covers the least."""
-    taken = [(x - 6, y - 6, x + 6, y + 6) for _, x, y in places] + list(covered)
+    places = list(given)
+    taken = [(x - 6, y - 6, x + 6, y + 6) for *_, x, y in places] + list(covered)
     dots = []
-    for name, x, y in places:
+    for name, value, x, y in places:
         width = 8.6 * len(name)
         options = [
             (x + 10, y - 8, "start"),
@@ -180,7 +188,7 @@ def _label(places: list[tuple[str, float, float]], covered: Iterable[Box] = ()) 
         best = costs.index(min(costs))
         taken.append(boxes[best])
         label_x, label_y, anchor = options[best]
-        dots.append(Dot(name, x, y, round(label_x, 1), round(label_y, 1), anchor))
+        dots.append(Dot(name, value, x, y, round(label_x, 1), round(label_y, 1), anchor))
     return dots
 
 

@@ -74,7 +74,7 @@ def test_the_chart_puts_small_left_and_unlike_up():
     assert all(made.left <= x <= made.right for x in xs)
     assert all(0 <= y <= made.bottom for y in ys)
     assert [tick.text for tick in made.y_ticks] == ["0.01", "0.1", "1"]
-    assert "Q4_K_M: 125 MB, KL 0.112" in made.summary
+    assert [dot.value for dot in made.dots][1] == "125 MB, KL 0.112"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_scores_stand_on_a_linear_axis_with_their_intervals():
         assert bar.x == dot.x
         assert bar.top < bar.bottom
         assert bar.top <= dot.y <= bar.bottom
-    assert "Q4_K_M: 125 MB, 50% right (95% interval 30% to 70%)" in made.summary
+    assert q4.value == "125 MB, 50% right (95% interval 30% to 70%)"
 
 
 def test_one_score_is_no_plot():
@@ -124,13 +124,14 @@ def test_one_score_is_no_plot():
 
 
 @pytest.mark.django_db
-def test_the_report_has_both_plots_with_their_figures_in_words(client):
+def test_each_point_of_both_plots_can_be_reached_and_is_read_with_its_figures(client):
     page = client.get(f"/lab/{finished().pk}/").content.decode()
-    assert '<desc id="plot-summary">Q4_K_M: 125 MB, KL 0.112; Q8_0' in page
-    assert '<desc id="scores-summary">Q4_K_M: 125 MB, 55% right (95% interval 34% to 74%)' in page
-    assert page.count('role="img" aria-labelledby') == 2
+    assert page.count('class="point" tabindex="0" role="img"') == 2 + 3
+    assert 'aria-label="Q4_K_M: 125 MB, KL 0.112"' in page
+    assert 'aria-label="Q4_K_M: 125 MB, 55% right (95% interval 34% to 74%)"' in page
+    assert page.count('role="group" aria-labelledby') == 2
     without = client.get(f"/lab/{finished(tasks=[]).pk}/").content.decode()
-    assert "scores-summary" not in without
+    assert "scores-title" not in without
 
 
 def test_labels_do_not_cover_each_other():
