@@ -123,20 +123,13 @@ def _finished(number: str) -> Experiment:
 
 
 def _source_trouble(a: Report, b: Report) -> str:
-    """Files are hashed only where neither name, size nor time tells."""
-    one, other = Path(a.plan.source), Path(b.plan.source)
-    missing = [path.name for path in dict.fromkeys((one, other)) if not path.is_file()]
-    if missing:
-        return f"Whether they started from the same model can’t be told: {missing[0]} is gone."
-    for report, path in ((a, one), (b, other)):
-        if path.stat().st_ctime > report.experiment.created.timestamp():
+    for report in (a, b):
+        if not report.source_sha256:
             return (
-                f"Whether they started from the same model can’t be told: {path.name} was changed "
-                f"after experiment {report.experiment.pk} began."
+                "Whether they started from the same model can’t be told: experiment "
+                f"{report.experiment.pk} was made before the hash of the source was kept."
             )
-    if one.resolve() == other.resolve():
-        return ""
-    if one.stat().st_size == other.stat().st_size and sha256(one) == sha256(other):
+    if a.source_sha256 == b.source_sha256:
         return ""
     return "They started from different models: a figure of one says nothing about the other."
 

@@ -18,6 +18,7 @@ Plan(**json.loads(json.dumps(asdict(plan)))) == plan.
 
 What each step's result holds (the worker need not look inside):
 
+    source        {"sha256", "bytes", "changed"}
     inputs        {"text", "windows", "n_ctx"}              (only if a method goes by them)
     quantize:T    {"file", "bytes", "bits_per_weight", "seconds", "tensors": {type: count},
                    "fallbacks": {"Q4_K -> Q5_0": count}}        (T = F16: the reference)
@@ -48,10 +49,15 @@ from quant.child import Cancelled, ChildFailed, ChildKilled, ChildProgress
 from quant.experiment_plan import REFERENCE, Plan, PlanError, make_plan, variant_path
 from quant.quantize import QuantizeError, remove_leftovers
 from quant.rows import rows_of
+from quant.source_check import SourceChanged, require_unchanged
 
 __all__ = ["Cancelled", "Plan", "PlanError", "Step", "StepFailed", "StepKilled", "clean_up"]
 __all__ += ["make_plan", "report", "run_step", "steps", "variant_path"]
 
+SOURCE = "source"
+FAILURES = (
+    ChildFailed, QuantizeError, CalibrationError, SourceChanged, gguf_file.BadGguf, OSError,
+)  # fmt: skip
 Progress = Callable[[str, int, int, str], None]
 Results = Mapping[str, dict[str, Any]]
 
@@ -77,7 +83,7 @@ class Step:
 
 def steps(plan: Plan) -> list[Step]:
     """In the order in which they are to be done."""
-    result = []
+    result = [Step(SOURCE, "Check every weight of the source", "MB")]
     if variants.need_inputs(plan.types):
         title = "Gather the inputs of every matrix"
         result.append(Step("inputs", title, "windows"))
@@ -106,6 +112,7 @@ def run_step(
     """Do one step, given the results of those before it. Raises StepFailed or Cancelled."""
     shown = partial(progress, step.key)
     do = {
+        SOURCE: _source,
         "inputs": _inputs,
         "quantize": _quantize,
         "generate": _generate,
@@ -115,11 +122,21 @@ def run_step(
         "search": _search,
     }
     try:
+        if kept := results.get(SOURCE):
+            require_unchanged(Path(plan.source), kept, progress=shown, cancelled=cancelled)
         return do[step.key.split(":")[0]](plan, step.type, results, shown, cancelled)
     except ChildKilled as error:
         raise StepKilled(str(error)) from error
-    except (ChildFailed, QuantizeError, CalibrationError, gguf_file.BadGguf, OSError) as error:
+    except FAILURES as error:
         raise StepFailed(str(error)) from error
+
+
+def _source(
+    plan: Plan, _: str, __: Results, progress: ChildProgress, cancelled: Callable[[], bool]
+) -> dict[str, Any]:
+    """Whatever way the file came here, nothing is made from it that was not looked at."""
+    arguments = {"path": plan.source}
+    return child.run("quant.source_check:check", arguments, progress=progress, cancelled=cancelled)
 
 
 def _inputs(
@@ -282,6 +299,8 @@ def report(plan: Plan, results: Results) -> dict[str, Any]:
             for row in rows
         ],
     }
+    if checked := results.get(SOURCE):
+        answer["source_sha256"] = checked["sha256"]
     if inputs := results.get("inputs"):
         answer["calibration"] = inputs
     return answer | ({"warning": plan.warning} if plan.warning else {})

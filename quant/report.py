@@ -50,6 +50,11 @@ class Report:
         ways = NUMBERS[count] if count < len(NUMBERS) else str(count)
         return f"{self.experiment.title}, {ways} ways"
 
+    @cached_property
+    def source_sha256(self) -> str:
+        """Of the file that it began with; empty until that was checked."""
+        return results(self._steps).get(run.SOURCE, {}).get("sha256", "")
+
     @property
     def seconds(self) -> float:
         """Of work; waiting is not counted."""

@@ -20,7 +20,6 @@ from typing import IO, Any
 from django.conf import settings
 
 from quant import child, gguf_file, registry
-from quant.child import ChildProgress
 
 PREFIX = ".upload-"
 LONGEST_NAME = 120  # characters
@@ -134,14 +133,7 @@ def check(path: Path, name: str) -> None:
     """Raise UploadError if it is no model that can be used."""
     try:
         gguf_file.check_source(path)  # first: its reasons are clearer
-        child.run("quant.uploads:load", {"path": str(path)})
+        child.run("quant.source_check:load", {"path": str(path)})
     except (gguf_file.BadGguf, child.ChildFailed) as error:
         reason = str(error).removeprefix(f"{path.name}: ").replace(path.name, name)
         raise UploadError(f"{name} can’t be used: {reason}") from error
-
-
-def load(path: str, progress: ChildProgress) -> None:
-    """In a child, which a hostile file may end: llama.cpp loads it and looks at every weight."""
-    from quant import llama
-
-    llama.Model(path, check_weights=True).close()

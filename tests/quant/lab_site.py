@@ -174,8 +174,11 @@ class Bench:
         found: list[int] = []
 
         def at_it() -> bool:
+            if not any(key.startswith(kind) for key, _ in self.running(pk)):
+                return False
+            # only now: the child of the step before ended before this one was written down
             found[:] = [child for worker in workers for child in children(worker.pid)]
-            return bool(found) and any(key.startswith(kind) for key, _ in self.running(pk))
+            return bool(found)
 
         until(at_it, 60, lambda: self._story(pk))
         os.kill(found[0], signal.SIGSTOP)

@@ -1,6 +1,3 @@
-import os
-from pathlib import Path
-
 import pytest
 
 from quant.compare import comparison
@@ -11,22 +8,14 @@ pytestmark = pytest.mark.django_db
 APART = "can’t be compared directly"
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> str:
-    """A file that was there before the experiments began."""
-    path = tmp_path / "tiny-F32.gguf"
-    path.write_bytes(b"weights")
-    return str(path)
-
-
 def compared(client, a, b) -> str:
     answer = client.get(f"/lab/compare/?a={a.pk}&b={b.pk}")
     assert answer.status_code == 200
     return answer.content.decode()
 
 
-def test_variants_of_both_stand_in_one_table(client, source: str):
-    a, b = finished(source=source), finished(source=source)
+def test_variants_of_both_stand_in_one_table(client):
+    a, b = finished(), finished()
     page = compared(client, a, b)
     assert page.count("<table") == 1
     assert page.count('<th scope="row">Q4_K_M') == 2
@@ -36,11 +25,11 @@ def test_variants_of_both_stand_in_one_table(client, source: str):
     assert APART not in page
 
 
-def test_settings_that_differ_are_named(client, source: str):
-    a = finished(source=source)
+def test_settings_that_differ_are_named(client):
+    a = finished()
     types = ["F16", "Q8_0", "Q4_K_M"]
     changes = {"types": types, "windows": 3, "n_ctx": 256, "pure": True, "prompts": ["Why?"]}
-    b = finished(source=source, **changes, tasks=[])
+    b = finished(**changes, tasks=[])
     names = [(one.name, one.a, one.b) for one in comparison(str(a.pk), str(b.pk)).differences]
     assert names == [
         ("Window, n_ctx", "512", "256"),
@@ -63,48 +52,41 @@ def test_inputs_of_an_importance_matrix_are_a_setting():
     assert ("not used", "from our sample text") in [(one.a, one.b) for one in found]
 
 
-def test_another_text_is_warned_of(client, source: str):
-    page = compared(client, finished(source=source), finished(source=source, text="Other. " * 99))
+def test_another_text_is_warned_of(client):
+    page = compared(client, finished(), finished(text="Other. " * 99))
     assert APART in page
     assert "different texts" in page
     assert "Text to measure with" in page
 
 
-def test_a_text_cut_for_fewer_windows_is_the_same_text(source: str):
+def test_a_text_cut_for_fewer_windows_is_the_same_text():
     long = "Some words. " * 4000
-    a = finished(source=source, text=long)
-    b = finished(source=source, windows=1, text=long[: 512 * 16])
+    a = finished(text=long)
+    b = finished(windows=1, text=long[: 512 * 16])
     found = comparison(str(a.pk), str(b.pk))
     assert [warning for warning in found.warnings if "different texts" in warning] == []
     assert any("stretches" in warning for warning in found.warnings)
 
 
-def test_a_text_that_only_begins_the_same_is_another(source: str):
-    a, b = finished(source=source), finished(source=source, text="Some words. " * 90)
+def test_a_text_that_only_begins_the_same_is_another():
+    a, b = finished(), finished(text="Some words. " * 90)
     assert any("different texts" in one for one in comparison(str(a.pk), str(b.pk)).warnings)
 
 
-def test_another_source_is_warned_of_and_a_copy_is_not(client, source: str, tmp_path: Path):
-    copy, other = tmp_path / "copy-F32.gguf", tmp_path / "other-F32.gguf"
-    copy.write_bytes(b"weights")
-    other.write_bytes(b"Weights")
-    a = finished(source=source)
-    assert APART not in compared(client, a, finished(source=str(copy)))
-    page = compared(client, a, finished(source=str(other), name="other-F32.gguf"))
+def test_another_source_is_warned_of_and_a_copy_is_not(client):
+    a, copy = finished(), finished(source="/models/copy-F32.gguf")
+    assert APART not in compared(client, a, copy)
+    page = compared(client, a, finished(name="other-F32.gguf", sha256="cd" * 32))
     assert APART in page
     assert "different models" in page
     assert "<td>other-F32.gguf</td>" in page
 
 
-def test_a_source_that_changed_or_is_gone_is_not_called_the_same(client, source: str):
-    a, b = finished(source=source), finished(source=source)
-    Path(source).write_bytes(b"changed")
-    os.utime(source, (1, 1))  # an old date of change does not hide it
+def test_a_source_whose_hash_was_not_kept_is_not_called_the_same(client):
+    a, b = finished(), finished(sha256="")
     page = compared(client, a, b)
     assert APART in page
-    assert "can’t be told: tiny-F32.gguf was changed" in page
-    Path(source).unlink()
-    assert "can’t be told: tiny-F32.gguf is gone" in compared(client, a, b)
+    assert f"can’t be told: experiment {b.pk}" in page
 
 
 @pytest.mark.parametrize(
@@ -132,8 +114,8 @@ def test_what_can_not_be_compared_says_why(client, query: str, message: str):
     assert message in answer.content.decode()
 
 
-def test_two_embedders_are_compared_by_what_they_find(client, source: str):
-    page = compared(client, *(finished(source=source, embedder=True) for _ in range(2)))
+def test_two_embedders_are_compared_by_what_they_find(client):
+    page = compared(client, *(finished(embedder=True) for _ in range(2)))
     assert page.count("1 of 1") == 6
     assert "mean cosine" in page
 

@@ -83,7 +83,7 @@ def test_a_run_reports_what_was_really_done(source, folder):
 def test_methods_are_variants_like_any_other(source, folder):
     types = ["RTN-Q4_1", "IMATRIX-Q4_1", "gptq-q4_1", "Q4_1"]
     plan = planned(source, folder, types=types, prompts=[])
-    assert steps(plan)[0].key == "inputs"
+    assert steps(plan)[1].key == "inputs"
     report = experiment.report(plan, run(plan))
     _, rtn, imatrix, gptq, stock = report["variants"]
     assert gptq["file"] == str(folder / "o" / "tiny-GPTQ-Q4_1.gguf")
@@ -95,12 +95,12 @@ def test_methods_are_variants_like_any_other(source, folder):
     assert report["calibration"]["text"].endswith("calibration.txt")
     assert report["calibration"]["windows"] == 24
     again = planned(source, folder, types=["RTN-Q4_1", "Q8_0"])
-    assert steps(again)[0].key == "quantize:F16"  # nothing that goes by inputs
+    assert steps(again)[1].key == "quantize:F16"  # nothing that goes by inputs
 
 
 def test_inputs_that_were_removed_meanwhile_are_gathered_again(source, folder):
     plan = planned(source, folder, types=["GPTQ-Q4_1"], prompts=[])
-    inputs, reference, gptq = steps(plan)[:3]
+    _, inputs, reference, gptq = steps(plan)[:4]
     results = {inputs.key: experiment.run_step(plan, inputs, {})}
     for file in (folder / "var" / "calibration").glob("*/*"):
         file.unlink()
@@ -344,6 +344,7 @@ def test_the_command_says_what_is_wrong_in_one_line(source, folder):
 def test_an_embedder_is_compared_by_what_it_finds(real, folder):
     plan = planned(real("all-minilm-l6-v2-F32.gguf"), folder, types=["Q4_0"])
     assert [step.key for step in steps(plan)] == [
+        "source",
         "quantize:F16",
         "quantize:Q4_0",
         "search:F16",

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.quant.conftest import write_tiny_model
 from tests.quant.lab_site import Bench, is_alive, kill, until
 
 
@@ -171,6 +172,24 @@ def test_a_source_deleted_in_the_middle_costs_nothing_that_was_finished(
     bench.act("retry", pk)
     bench.wait(pk, "done")
     assert before.items() <= bench.results(pk).items()
+
+
+def test_a_source_exchanged_in_the_middle_is_refused_until_it_is_back(
+    bench: Bench, data: Path, tiny: Path
+):
+    source = data / "models" / "exchanged-F32.gguf"
+    source.write_bytes(tiny.read_bytes())
+    worker = bench.start_worker()
+    pk = bench.create(source="exchanged-F32.gguf", types=["Q8_0"])
+    bench.hold(pk, "quantize", worker)
+    bench.act("stop", pk)
+    write_tiny_model(source, seed=2)
+    bench.act("retry", pk)
+    bench.wait(pk, "failed")
+    assert "exchanged-F32.gguf is not the file any more" in bench.error(pk)
+    source.write_bytes(tiny.read_bytes())
+    bench.act("retry", pk)
+    bench.wait(pk, "done")
 
 
 @pytest.fixture
