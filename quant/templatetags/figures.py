@@ -7,7 +7,9 @@ from datetime import datetime
 from django import template
 from django.utils import timezone
 
+from quant.experiment_plan import REFERENCE
 from quant.model_file import bits
+from quant.models import Step
 
 register = template.Library()
 NOT_YET = "…"
@@ -57,15 +59,19 @@ def about(seconds: float) -> str:
 
 
 @register.filter
-def done_word(kind: str, state: str) -> str:
+def done_word(step: Step) -> str:
     """How a step is called in the plan, by its state."""
+    kind = "prepare" if step.key == f"quantize:{REFERENCE}" else step.kind
     to_do, doing, done = {
+        "prepare": ("prepare", "preparing", "ready"),
         "quantize": ("quantize", "quantizing", "quantized"),
         "measure": ("measure", "measuring", "measured"),
         "speed": ("time", "timing", "timed"),
         "generate": ("answer", "answering", "answered"),
+        "tasks": ("ask", "asking", "asked"),
+        "search": ("search", "searching", "searched"),
     }.get(kind, (kind, kind, kind))
-    return {"running": doing, "done": done}.get(state, to_do)
+    return {"running": doing, "done": done}.get(step.state, to_do)
 
 
 @register.filter

@@ -51,7 +51,7 @@ def test_from_the_first_click_to_the_verdict(lab: Site, page: Page):
     row = page.get_by_role("row").filter(has_text="Q4_K_M").first
     expect(row).to_contain_text("%")
     expect(page.locator(".output")).to_have_count(3)
-    expect(page.get_by_role("img", name="File size against mean KL divergence")).to_be_visible()
+    expect(page.get_by_role("group", name="File size against mean KL divergence")).to_be_visible()
     no_violations(page)
     answer = page.locator(".answer").nth(1)
     answer.focus()
