@@ -166,7 +166,7 @@ def _label(given: Iterable[Place], covered: Iterable[Box] = ()) -> list[Dot]:
     taken = [(x - 6, y - 6, x + 6, y + 6) for *_, x, y in places] + list(covered)
     dots = []
     for name, value, x, y in places:
-        width = 8.6 * len(name)
+        width = 11.0 * len(name)  # as large as it is on a phone
         options = [
             (x + 10, y - 8, "start"),
             (x - 10, y + 20, "end"),

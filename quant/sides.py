@@ -54,20 +54,20 @@ def _column(row: Row, index: int) -> Column:
         row,
         pieces=[_piece(token, at == first) for at, token in enumerate(tokens)],
         is_same=first is None and not row.is_reference,
-        is_cut=not _is_special(tokens[-1]["text"]),
+        is_cut=not is_special(tokens[-1]["text"]),
         furthest=sorted(unlike, key=lambda token: -token["kl"])[:FURTHEST],
     )
 
 
 def _piece(token: dict[str, Any], is_first: bool) -> Piece:
     text, classes = token["text"], _classes(token, is_first)
-    if _is_special(text):
+    if is_special(text):
         return Piece("", "end", f"{classes} end".strip())
     word = text.lstrip()
     return Piece(text[: len(text) - len(word)], word, classes) if word else Piece("", text, classes)
 
 
-def _is_special(text: str) -> bool:
+def is_special(text: str) -> bool:
     """Whether the token is no text but a sign of the format, such as <|im_end|> or </s>."""
     return bool(re.fullmatch(r"<\|.*\|>|</?\w+>", text))
 

@@ -84,11 +84,12 @@ def tasks_verdict(rows: list[Row], limit: float, guessing: float) -> str:
     wins = f" and wins {score.won}" if score.won else ""
     if not score.lost:
         return f"{kept}{wins}."
+    p = f"p = {score.p:.2g}".replace(" ", "\N{NO-BREAK SPACE}")  # never parted by a line's end
     if score.p >= RARE:
         one = score.lost == 1
         lost = "the one it lost" if one else f"the {score.lost} it lost"
-        return f"{kept}{wins}; {lost} could be chance (p = {score.p:.2g})."
-    return f"{kept}{wins}; that is more than chance (p = {score.p:.2g})."
+        return f"{kept}{wins}; {lost} could be chance ({p})."
+    return f"{kept}{wins}; that is more than chance ({p})."
 
 
 def _percent(row: Row) -> str:

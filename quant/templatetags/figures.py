@@ -10,6 +10,7 @@ from django.utils import timezone
 from quant.experiment_plan import REFERENCE
 from quant.model_file import bits
 from quant.models import Step
+from quant.sides import is_special
 
 register = template.Library()
 NOT_YET = "…"
@@ -26,6 +27,14 @@ def digits(value: float | None, count: int) -> str:
     if value in (None, ""):
         return NOT_YET
     return "0" if abs(value) < 1e-6 else f"{value:.{count}g}"
+
+
+@register.filter
+def kl(value: float | None) -> str:
+    """A KL divergence, with as many decimals in each line of a table."""
+    if value not in (None, "") and 0 < value < 0.00005:
+        return "under 0.0001"
+    return decimals(value, 4)
 
 
 @register.filter
@@ -115,6 +124,8 @@ def percent(share: float) -> str:
 @register.filter
 def visible(token: str) -> str:
     """A token's text without the space before it; white space alone as a sign."""
+    if is_special(token):
+        return "(end)"
     return token.strip() or token.replace("\n", "⏎").replace(" ", "␣") or "(part of a character)"
 
 

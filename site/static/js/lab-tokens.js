@@ -16,6 +16,7 @@ function percent(share) {
 }
 
 function visible(text) {
+  if (/^(<\|.*\|>|<\/?\w+>)$/.test(text)) return "(end)"; // a sign of the format, not text
   return text.trim() || text.replaceAll("\n", "⏎").replaceAll(" ", "␣") || "(part of a character)";
 }
 
