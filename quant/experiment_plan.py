@@ -33,7 +33,7 @@ QUESTIONS = (  # about FALLBACK_TEXT, for an embedder
     "What did the first fish ladder do wrong?",
     "How much power does the turbine give?",
 )
-MAX_QUESTIONS = 20
+MAX_QUESTIONS = 40  # with fewer than 35 the interval is too wide to say 90%
 FALLBACK_TEXT = Path(__file__).with_name("eval.txt")
 
 

@@ -103,16 +103,25 @@ class SearchReport:
         good = [line for line in lines if line.interval[0] >= self.limit]
         if good:
             best = min(good, key=lambda line: line.row.bytes)
-            return f"{_kept(best)}: surely within your limit of {limit}."
+            return f"{_kept(best)}: surely within your limit of {limit}.{_smaller(best, lines)}"
         if all(line.interval[1] < self.limit for line in lines):
             best = max(lines, key=lambda line: line.same)
             return f"None finds F16’s passage first {limit} of the time. {_kept(best)}."
         unsure = [line for line in lines if line.interval[1] >= self.limit]
-        best = min(unsure, key=lambda line: line.row.bytes)
+        best = max(unsure, key=lambda line: (line.same, -line.row.bytes))
         return (
             f"{_kept(best)}; whether that stays within your limit of {limit} can’t be told from "
-            f"{best.of} questions (95% interval: {best.range})."
+            f"{best.of} questions (95% interval: {best.range}).{_smaller(best, lines)}"
         )
+
+    @property
+    def differing(self) -> list[Question]:
+        return [question for question in self.questions if question.differing]
+
+    @property
+    def alike(self) -> list[Question]:
+        """Those for which all find the same passage."""
+        return [question for question in self.questions if not question.differing]
 
 
 def _kept(line: Line) -> str:
@@ -120,3 +129,13 @@ def _kept(line: Line) -> str:
         f"{line.row.type} finds the same passage first as F16 for {line.same} of {line.of} "
         f"questions, at {line.row.share:.0f}% of the size"
     )
+
+
+def _smaller(chosen: Line, lines: list[Line]) -> str:
+    """What is lost with less than the chosen one."""
+    below = [line for line in lines if line.row.bytes < chosen.row.bytes]
+    if not below:
+        return ""
+    best = max(below, key=lambda line: line.same)
+    change = "falls to" if best.same < chosen.same else "finds"
+    return f" {best.row.type}, at {best.row.share:.0f}%, {change} {best.same}."

@@ -1,5 +1,6 @@
 """What a worker does with an experiment: hold it by a lease, do its steps, keep the results."""
 
+import logging
 import os
 import socket
 import tempfile
@@ -9,7 +10,7 @@ import uuid
 from datetime import timedelta
 from typing import IO, Any
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -17,6 +18,8 @@ from django.utils import timezone
 from quant import child, lab
 from quant import experiment as run
 from quant.models import Experiment, State, Step, results
+
+logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=15)
 RENEW_SECONDS = 4.0
@@ -87,6 +90,11 @@ def perform(pk: int, stopping: threading.Event) -> None:
     except run.Cancelled:
         if hold.release(State.QUEUED):
             lab.nudge(experiment)
+    except DatabaseError:
+        raise  # whoever finds the lease expired tries again
+    except Exception as failure:  # a mistake of ours: it would come again each time
+        logger.exception("Experiment %s", pk)
+        _fail(hold, f"{type(failure).__name__}: {failure}")
     lab.tidy(experiment)
 
 

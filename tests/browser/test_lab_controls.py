@@ -16,13 +16,13 @@ from tests.browser.test_lab import SECONDS, lab
 
 __all__ = ["lab"]
 MADE = """
-from quant import lab
+from quant import evals, lab
 text = "The quick brown fox jumps over the lazy dog, and the dog sleeps on. " * 100
 for windows in (1, 2):
     made = lab.create(
         source="tiny-F32.gguf", types=["Q8_0", "Q4_0"], prompts=["Hello?"], text_name="your text",
         text=text, windows=windows, limit=0.9, speed=False,
-        tasks=[{"id": str(n), "question": "What?", "answers": ["a"]} for n in range(3)],
+        tasks=evals.parse("Which?; that\\nWhat?; this"),
     )
     print(made.pk)
 """
@@ -37,6 +37,7 @@ def experiments(lab: Site) -> list[str]:
         while "HX-Refresh" not in httpx.get(f"{address}progress").headers:
             assert time.monotonic() < until, httpx.get(f"{address}log").text
             time.sleep(0.2)
+        assert "It failed" not in httpx.get(address).text, httpx.get(address).text
     return addresses
 
 
@@ -96,7 +97,7 @@ def test_a_variant_becomes_the_tutors_and_the_usual_model_comes_back(
     page.goto(experiments[0])
     page.get_by_role("link", name="Q8_0", exact=True).click()
     page.get_by_role("button", name="Use this variant for the tutor").click()
-    expect(page.get_by_role("status").first).to_contain_text("The tutor uses tiny-Q8_0.gguf now")
+    expect(page.get_by_role("status").first).to_contain_text("The tutor uses tiny-Q8_0 now")
     assert "tiny-Q8_0" in httpx.get(f"{engine}/health").json()["model"]
     page.goto(experiments[0])
     expect(page.locator(".files")).to_contain_text("can’t be removed now: the tutor uses it")

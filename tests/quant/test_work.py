@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from quant import experiment as run
@@ -16,6 +17,14 @@ from quant.work import LEASE, Hold
 @pytest.fixture
 def experiment(either_database) -> Experiment:
     return Experiment.objects.create(title="t", text_name="t", text="t", queued=timezone.now())
+
+
+@pytest.fixture
+def step(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> Step:
+    """Its only one; the files that a worker writes are left out."""
+    monkeypatch.setattr(work.lab, "prepare", lambda experiment: None)
+    monkeypatch.setattr(work.lab, "tidy", lambda experiment: None)
+    return Step.objects.create(experiment=experiment, position=0, key="source", title="s", unit="u")
 
 
 def expire(experiment: Experiment) -> None:
@@ -54,7 +63,7 @@ def test_a_stopped_experiment_is_nobodys(experiment: Experiment):
 
 
 def test_a_lease_is_renewed_during_a_long_step(
-    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+    experiment: Experiment, step: Step, monkeypatch: pytest.MonkeyPatch
 ):
     """Stands in for a step: one that asks for hours of its own clock whether to go on."""
     clock = [1000.0]
@@ -70,12 +79,36 @@ def test_a_lease_is_renewed_during_a_long_step(
 
     monkeypatch.setattr(work.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(run, "run_step", long_step)
-    monkeypatch.setattr(work.lab, "prepare", lambda experiment: None)
-    monkeypatch.setattr(work.lab, "tidy", lambda experiment: None)
-    Step.objects.create(experiment=experiment, position=0, key="measure:F16", title="m", unit="w")
     work.perform(experiment.pk, threading.Event())
     assert leases.count(True) >= 15  # every second look or so; never later than RENEW_SECONDS
     assert LEASE.total_seconds() > work.RENEW_SECONDS * 3
     experiment.refresh_from_db()
     assert experiment.state == "done"
     assert experiment.steps.get().result == {"figures": 1}
+
+
+def test_a_mistake_of_ours_ends_the_experiment_with_its_reason(
+    experiment: Experiment, step: Step, monkeypatch: pytest.MonkeyPatch
+):
+    """Not the worker, and not in another try every few seconds for ever."""
+
+    def broken(*_: Any, **__: Any) -> dict[str, Any]:
+        raise KeyError("windows")
+
+    monkeypatch.setattr(run, "run_step", broken)
+    work.perform(experiment.pk, threading.Event())
+    experiment.refresh_from_db()
+    assert (experiment.state, experiment.error) == ("failed", "KeyError: 'windows'")
+
+
+def test_a_database_that_fails_for_a_moment_ends_nothing(
+    experiment: Experiment, step: Step, monkeypatch: pytest.MonkeyPatch
+):
+    def away(*_: Any, **__: Any) -> dict[str, Any]:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(run, "run_step", away)
+    with pytest.raises(OperationalError):
+        work.perform(experiment.pk, threading.Event())
+    experiment.refresh_from_db()
+    assert (experiment.state, experiment.error) == ("running", "")
