@@ -293,6 +293,14 @@ def test_a_stopped_command_leaves_finished_blocks_and_nothing_half_done(
     assert [path.name for path in (folder / "o").iterdir()] == [".tiny-RTN-Q4_1.gguf.parts"]
 
 
+def test_the_command_gives_a_verdict_on_an_embedder(real, folder, capsys):
+    path = str(real("all-minilm-l6-v2-F32.gguf"))
+    options = ["--types", "Q8_0", "--out", str(folder / "o"), "--eval-text"]
+    call_command("quantize", path, *options, str(folder / "text.txt"), "--limit", "0.5")
+    said = capsys.readouterr().out
+    assert "Q8_0 finds the same passage first as F16" in said
+
+
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_command_that_is_told_to_end_cleans_up(source, folder, told):
     long = folder / "long.txt"

@@ -16,6 +16,7 @@ from django.utils.module_loading import import_string
 from quant import evals, experiment
 from quant.experiment import Plan, PlanError, StepFailed
 from quant.rows import percent_range, rows_of
+from quant.search_report import SearchReport
 from quant.verdict import verdict
 
 LESSONS = "lessons"
@@ -81,9 +82,11 @@ class Command(BaseCommand):
             if plan:
                 experiment.clean_up(plan, keep_blocks=stopped)
         report = experiment.report(plan, results)
-        if not plan.embedder:
-            rows = rows_of(plan.types, results)
-            report["verdict"] = verdict(rows, plan.tasks, options["limit"])
+        rows, limit = rows_of(plan.types, results), options["limit"]
+        if plan.embedder:
+            report["verdict"] = SearchReport(rows, limit).verdict
+        else:
+            report["verdict"] = verdict(rows, plan.tasks, limit)
         text = json.dumps(report, ensure_ascii=False) if options["json"] else table(report)
         self.stdout.write(text)
 
