@@ -6,6 +6,7 @@ require_unchanged(path, kept)    # before each later step
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,17 @@ def load(path: str, progress: ChildProgress) -> None:
     """In a child, which a hostile file may end: llama.cpp loads it and looks at every weight."""
     from quant import llama
 
-    llama.Model(path, check_weights=True).close()
+    try:
+        llama.Model(path, check_weights=True).close()
+    except llama.LlamaError as error:
+        damaged = re.findall(r"tensor '([^']+)' has invalid data", str(error))
+        if not damaged:
+            raise
+        more = f" and {len(damaged) - 1} more tensors" if len(damaged) > 1 else ""
+        raise gguf_file.BadGguf(
+            f"{Path(path).name}: {damaged[0]}{more} holds a weight that is not a number. The file "
+            "is damaged: fetch or convert it again."
+        ) from error
 
 
 def require_unchanged(

@@ -160,8 +160,10 @@ def progress(request: HttpRequest, pk: int) -> HttpResponse:
     if found.ended:
         return HttpResponse(headers={"HX-Refresh": "true"})
     now = progress_of(found)
-    response = render(request, "quant/parts/progress.html", {"experiment": found, "progress": now})
-    if request.GET.get("finished") != str(now.finished):
+    stepped = request.GET.get("finished") != str(now.finished)
+    context = {"experiment": found, "progress": now, "stepped": stepped}
+    response = render(request, "quant/parts/progress.html", context)
+    if stepped:
         response["HX-Trigger"] = "lab:step"
     return response
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django import template
 from django.utils import timezone
+from django.utils.safestring import SafeString, mark_safe
 
 from quant.experiment_plan import REFERENCE
 from quant.model_file import bits
@@ -14,6 +15,12 @@ from quant.sides import is_special
 
 register = template.Library()
 NOT_YET = "…"
+
+
+@register.filter
+def as_it_ended(cells: SafeString, has_ended: bool) -> SafeString:
+    """Cells of a table; what is not there at the end will not come any more."""
+    return mark_safe(cells.replace(NOT_YET, "–")) if has_ended else cells
 
 
 @register.filter

@@ -46,6 +46,7 @@ def test_from_the_first_click_to_the_verdict(lab: Site, page: Page):
     page.get_by_label("Windows").fill("2")
     page.get_by_role("button", name="Start the experiment").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("tiny, three ways")
+    expect(page.locator("#said")).to_contain_text("steps done", timeout=SECONDS)
     expect(page.locator(".verdict")).to_contain_text("F16", timeout=SECONDS)
     expect(page.locator("#progress")).to_have_count(0)
     row = page.get_by_role("row").filter(has_text="Q4_K_M").first

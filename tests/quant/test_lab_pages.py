@@ -192,8 +192,13 @@ def test_polling_says_when_a_step_is_done_and_reloads_at_the_end(client):
     answer = client.get(address)
     assert "3 of 20 tensors" in answer.content.decode()
     assert "HX-Trigger" not in answer
+    assert "#said" not in answer.content.decode()
     Step.objects.filter(pk=step.pk).update(state=State.DONE, finished=now)
-    assert client.get(address)["HX-Trigger"] == "lab:step"
+    answer = client.get(address)
+    assert answer["HX-Trigger"] == "lab:step"
+    said = answer.content.decode().split("innerHTML:#said")[1]  # to who can't see the bar move
+    assert "1 of " in said
+    assert " steps done." in said
     Experiment.objects.update(state=State.DONE)
     assert client.get(address)["HX-Refresh"] == "true"
 

@@ -4,6 +4,7 @@ import pytest
 
 from quant.chart import Point, ScorePoint, chart, score_chart
 from quant.intervals import mcnemar, wilson
+from quant.models import State
 from quant.rows import Row
 from quant.templatetags.figures import about, digits, duration, megabytes
 from quant.verdict import smallest_within, tasks_verdict
@@ -203,3 +204,16 @@ def test_tasks_that_the_reference_only_guesses_tell_nothing():
     said = tasks_verdict(with_answers("1" * 6 + "0" * 14, "1" * 6 + "0" * 14), 0.9, guessing=0.25)
     assert said == ("The tasks can’t tell: F16 itself gets 6 of 20 right, no better than guessing.")
     assert tasks_verdict(rows(("Q8_0", 175, 0.95)), 0.9, 0) == ""
+
+
+@pytest.mark.django_db
+def test_what_did_not_come_before_the_end_is_not_awaited(client):
+    stopped = finished(state=State.CANCELLED)
+    stopped.steps.filter(key__startswith="measure:").update(result=None)
+    page = client.get(f"/lab/{stopped.pk}/report").content.decode()
+    table = page.split("<tbody>")[1].split("</tbody>")[0]
+    assert "…" not in table
+    assert "<td>–</td>" in table
+    stopped.state = State.QUEUED
+    stopped.save()
+    assert "<td>…</td>" in client.get(f"/lab/{stopped.pk}/report").content.decode()

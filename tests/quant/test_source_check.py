@@ -45,7 +45,7 @@ def test_every_weight_is_looked_at_before_anything_is_made(source: Path):
     name = spoil(source)
     plan = planned(source)  # the header tells nothing
     first = steps(plan)[0]
-    with pytest.raises(StepFailed, match=name):
+    with pytest.raises(StepFailed, match=f"{name} holds a weight that is not a number"):
         run_step(plan, first, {})
     assert not (source.parent / "out").exists()
 
