@@ -295,8 +295,8 @@ def test_a_stopped_command_leaves_finished_blocks_and_nothing_half_done(
 
 def test_the_command_gives_a_verdict_on_an_embedder(real, folder, capsys):
     path = str(real("all-minilm-l6-v2-F32.gguf"))
-    options = ["--types", "Q8_0", "--out", str(folder / "o"), "--eval-text"]
-    call_command("quantize", path, *options, str(folder / "text.txt"), "--limit", "0.5")
+    texts = ["--eval-text", str(folder / "text.txt"), "--prompts", str(folder / "prompts.txt")]
+    call_command("quantize", path, "--types", "Q8_0", "--out", str(folder / "o"), *texts)
     said = capsys.readouterr().out
     assert "Q8_0 finds the same passage first as F16" in said
 
