@@ -24,6 +24,7 @@ CLASSES = {
     *("fig-t", "fig-s", "fig-b", "fig-line", "fig-axis", "fig-a", "fig-a2", "fig-b1", "fig-b2"),
     *("fig-accent", "fig-warn", "fig-warn-line"),
 }
+_DRAWN = _ELEMENTS - {"svg", "title", "desc", "g", "tspan"}
 _ATTRIBUTES = {
     *("viewBox", "role", "class", "x", "y", "x1", "y1", "x2", "y2", "cx", "cy", "r", "rx", "ry"),
     *("width", "height", "d", "points", "transform", "dx", "dy", "text-anchor", "font-size"),
@@ -39,8 +40,9 @@ def inline(svg: bytes, alt: str, problems: Problems) -> str:
     if root is None:
         return ""
     _check_root(root, problems)
-    for node in root.iter():
+    for node in root.iter() if _name(root) == "svg" else ():
         _check(node, problems)
+    _check_colours(root, False, problems)
     return _html(root, alt) if len(problems) == before else ""
 
 
@@ -79,7 +81,8 @@ def _check_root(root: ElementTree.Element, problems: Problems) -> None:
         problems.add(line, "the file is not an SVG drawing", "start it with <svg viewBox=…>")
         return
     box = (root.get("viewBox") or "").split()
-    if len(box) != 4 or box[:3] != ["0", "0", str(WIDTH)]:
+    height = box[3] if len(box) == 4 else ""
+    if box[:3] != ["0", "0", str(WIDTH)] or not re.fullmatch(r"0*[1-9]\d*(\.\d+)?", height):
         problems.add(
             line,
             f'viewBox is "{root.get("viewBox", "")}"',
@@ -100,6 +103,7 @@ def _check(node: ElementTree.Element, problems: Problems) -> None:
             f"<{name}> is not allowed in a figure",
             f"use only {', '.join(sorted(_ELEMENTS))}",
         )
+        return
     for attribute, value in node.attrib.items():
         if attribute == _LINE:
             continue
@@ -120,6 +124,15 @@ def _check(node: ElementTree.Element, problems: Problems) -> None:
             )
     if name in ("text", "tspan"):
         _check_text_size(node, problems)
+
+
+def _check_colours(node: ElementTree.Element, coloured: bool, problems: Problems) -> None:
+    """A shape without a class is black, and cannot be seen in the dark theme."""
+    coloured = coloured or bool(node.get("class"))
+    if not coloured and _name(node) in _DRAWN:
+        problems.add(_line(node), f"<{_name(node)}> has no class", "give it one, such as fig-a")
+    for child in node:
+        _check_colours(child, coloured, problems)
 
 
 def _check_text_size(node: ElementTree.Element, problems: Problems) -> None:

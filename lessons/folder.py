@@ -24,6 +24,13 @@ WORDS_PER_MINUTE = 215
 WORDS_PER_ROW, WORDS_PER_FIGURE = 12, 40
 FIELDS = ("title", "summary", "topic", "minutes", "related", "sources")
 
+_LIST = ("ul", "list", "write each one as a line - …")
+LISTS = {
+    "What AI does well here": _LIST,
+    "What AI cannot do": _LIST,
+    "Practice this safely": ("ol", "numbered steps", "write them as lines 1. …, 2. …"),
+}
+
 
 @dataclass
 class ParsedLesson:
@@ -38,6 +45,7 @@ class ParsedLesson:
     sources: list[Text] = field(default_factory=list)
     page: Rendered = field(default_factory=Rendered)
     questions: list[ParsedQuestion] = field(default_factory=list)
+    sources_read: bool = True
     lines: dict[str, int] = field(default_factory=dict)  # of the front matter's fields
 
 
@@ -93,6 +101,9 @@ def _read_text(text: str, lesson: ParsedLesson, problems: Problems) -> None:
         line=body_line,
         figure=lambda name, alt, line: _figure(lesson.entry.folder, name, alt, line, problems),
     )
+    if lesson.page.torn:  # all that follows would be said of a part of the lesson only
+        lesson.page.passages = []
+        return
     _check_sections(lesson.page, problems, body_line)
     if value is not None:
         _check_sources(lesson, problems)
@@ -106,7 +117,9 @@ def _read_fields(value: object, lesson: ParsedLesson, problems: Problems) -> Non
     lesson.topic = form.text("topic", longest=100)
     lesson.minutes = form.number("minutes", 1, 600)
     lesson.related = list(form.texts("related"))
+    before = len(problems)
     lesson.sources = list(form.texts("sources"))
+    lesson.sources_read = len(problems) == before
     lesson.lines = form.fields.lines
 
 
@@ -135,6 +148,9 @@ def _check_sections(page: Rendered, problems: Problems, line: int) -> None:
             problems.add(line, f'the section "{title}" is missing', f"add ## {title}; {order}")
         elif titles.count(title) > 1:
             problems.add(lines[title], f'the section "{title}" stands here twice', "keep one")
+        elif title in LISTS and (title, LISTS[title][0]) not in page.lists:
+            _, kind, cure = LISTS[title]
+            problems.add(lines[title], f'the section "{title}" has no {kind}', cure)
     present = [title for title in titles if title in SECTIONS]
     expected = [title for title in SECTIONS if title in present]
     for title, right in zip(dict.fromkeys(present), expected, strict=True):
@@ -154,6 +170,8 @@ def _check_minutes(lesson: ParsedLesson, problems: Problems) -> None:
 
 
 def _check_sources(lesson: ParsedLesson, problems: Problems) -> None:
+    if not lesson.sources_read:
+        return
     for number, line in sorted(lesson.page.sources.items()):
         if number > len(lesson.sources):
             problems.add(
@@ -177,6 +195,6 @@ def _unknown_files(lesson: ParsedLesson, text: str) -> Iterator[Problem]:
             continue
         if path.suffix != ".svg" or not path.is_file():
             found.add(1, "does not belong to a lesson", f"keep {LESSON}, {QUIZ} and .svg figures")
-        elif f"]({path.name}" not in text:
+        elif not re.search(rf"\]\([^)\n]*{re.escape(path.name)}", text, re.IGNORECASE):
             found.add(1, "no figure of the lesson uses it", "use it or remove it")
         yield from found

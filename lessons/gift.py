@@ -83,7 +83,7 @@ def _question(block: str, line: int, number: int, problems: Problems) -> ParsedQ
         problems.add(
             line,
             f"“{ask[:40]}” is {kind}",
-            "only multiple choice with one right answer can be taken over",
+            "remove it from the file: only multiple choice with one right answer can be taken over",
         )
     elif not ask:
         problems.add(line, "a question has answers and no text", "write it before the {")

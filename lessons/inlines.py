@@ -18,6 +18,7 @@ from lessons.problems import Problems
 from lessons.sentences import split
 
 _TAGS = {"strong": "<strong>", "em": "<em>"}
+WHOLE = re.compile(r"\d+-\w+|\d[\d.,]* [KMGT]i?B\b")  # "4-bit" and "4.9 GB" stay on one line
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Piece:
         if self.atom:
             return self
         text = self.text[start:end]
-        return replace(self, text=text, html=_shown(text, self.html))
+        return replace(self, text=text, html=self.html if text == "\n" else shown(text))
 
 
 @dataclass
@@ -74,6 +75,8 @@ class Reader:
             elif node.type == "link":
                 address = str(node.attrs.get("href", ""))
                 self.links.append((self.line, address))
+                if not plain_text(node).strip():
+                    self.problems.add(self.line, "a link has no text", f"write [text]({address})")
                 self.read(node.children, (*inside, f'<a href="{escape(address)}">'))
             else:
                 self.leaf(node, inside)
@@ -86,7 +89,7 @@ class Reader:
                     "a link is not understood",
                     "write [text](address) with an address that starts with https://, / or #",
                 )
-            self.add(Piece(node.content, escape(node.content, quote=False), inside))
+            self.add(Piece(node.content, shown(node.content), inside))
         elif node.type == "softbreak":
             self.add(Piece("\n", "\n", inside))
             self.line += 1
@@ -228,5 +231,6 @@ def _nested(pieces: Sequence[Piece]) -> str:
     return "".join(out)
 
 
-def _shown(text: str, html: str) -> str:
-    return html if text == "\n" else escape(text, quote=False)
+def shown(text: str) -> str:
+    """Text as HTML, in which a number does not part from its word at the end of a line."""
+    return WHOLE.sub(r'<span class="nb">\g<0></span>', escape(text, quote=False))

@@ -28,12 +28,12 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.tree import SyntaxTreeNode
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
-from lessons import inlines
+from lessons import inlines, slips
 from lessons.formula import FormulaError, mathml
 from lessons.inlines import Mark, Piece
 from lessons.problems import Problems
 
-RENDERER = 1  # raise it when the same lesson would give other HTML: every lesson loads again
+RENDERER = 2  # raise it when the same lesson would give other HTML: every lesson loads again
 
 # What a polarity hangs on stays the section of its passages, also below a ### heading.
 SECTIONS = (
@@ -68,6 +68,8 @@ class Rendered:
     headings: list[dict[str, Any]] = field(default_factory=list)  # {anchor, title, level, line}
     links: list[tuple[int, str]] = field(default_factory=list)  # (line, address)
     sources: dict[int, int] = field(default_factory=dict)  # number: line of its first mark
+    lists: set[tuple[str, str]] = field(default_factory=set)  # (section, "ul" or "ol")
+    torn: bool = False  # its end is not read as it was meant
     words: int = 0
     rows: int = 0
     figures: int = 0
@@ -84,7 +86,7 @@ def render(
 
     figure(file name, alt, line) gives the drawing's markup. Mistakes are added to problems.
     """
-    page = _Page(problems, line, figure)
+    page = _Page(problems, line, figure, source.splitlines())
     page.blocks(SyntaxTreeNode(_parser().parse(source)))
     page.out.text = "\n".join(page.plain).strip() + "\n"
     page.out.html = "".join(page.html)
@@ -112,7 +114,11 @@ class _Page:
     """Walks the blocks in order; what it has written so far is its whole state."""
 
     def __init__(
-        self, problems: Problems, line: int, figure: Callable[[str, str, int], str]
+        self,
+        problems: Problems,
+        line: int,
+        figure: Callable[[str, str, int], str],
+        lines: list[str],
     ) -> None:
         self.out = Rendered()
         self.html: list[str] = []
@@ -120,6 +126,7 @@ class _Page:
         self.problems = problems
         self.first_line = line
         self.figure = figure
+        self.lines = lines
         self.ids = set(RESERVED_IDS)
         self.section = ""
         self.in_required = False
@@ -160,6 +167,8 @@ class _Page:
         if marks or any(tag.startswith("<a") for piece in pieces for tag in piece.inside):
             self.problems.add(line, "a heading holds a link or a source", "move it into the text")
             pieces = [piece.bare() for piece in pieces]
+        if not title:
+            self.problems.add(line, "a heading is empty", "write its words, or remove the #")
         anchor = self.anchor(title)
         level = max(level, 2)
         self.out.headings.append({"anchor": anchor, "title": title, "level": level, "line": line})
@@ -190,6 +199,8 @@ class _Page:
         if len(content) == 1 and content[0].type == "image":
             self.figure_of(content[0], self.line(node))
             return
+        if node.children:
+            slips.in_paragraph(node.children[0], self.line(node), self.problems)
         html = self.sentences(node, item)
         hidden = node.hidden  # in a list without empty lines
         self.html.append(f"{html}\n" if hidden else f"<p>{html}</p>\n")
@@ -228,6 +239,7 @@ class _Page:
     def write_list(
         self, node: SyntaxTreeNode, tag: str, attributes: str, bullet: Callable[[int], str]
     ) -> None:
+        self.out.lists.add((self.section, tag))
         context = self.lead or self.section
         self.html.append(f"<{tag}{attributes}>\n")
         for place, item in enumerate(node.children):
@@ -297,7 +309,14 @@ class _Page:
         return kind, title
 
     def write_fence(self, node: SyntaxTreeNode) -> None:
-        self.html.append(f'<pre tabindex="0"><code>{escape(node.content)}</code></pre>\n')
+        if node.type == "fence" and slips.unclosed_fence(node, self.lines):
+            self.out.torn = True
+            self.problems.add(
+                self.line(node),
+                f"{node.markup} is not closed",
+                f"write {node.markup} below the code",
+            )
+        self.html.append(f"<pre><code>{escape(node.content)}</code></pre>\n")
         self.plain.append(node.content.rstrip("\n"))
 
     write_code_block = write_fence
@@ -344,7 +363,7 @@ class _Page:
             if place % 2:
                 reader.source_mark(part)
             else:
-                reader.add(Piece(part, escape(part, quote=False)))
+                reader.add(Piece(part, inlines.shown(part)))
         for mark in reader.marks:
             self.out.sources.setdefault(mark.number, mark.line)
         return inlines.html(reader.pieces, [], reader.marks)
@@ -361,6 +380,9 @@ class _Page:
         self.html.append(f"<thead>\n<tr>\n{names[0]}</tr>\n</thead>\n<tbody>\n")
         self.plain.append(" | ".join(names[1]))
         for row in body:
+            if dropped := slips.dropped_cells(row, self.lines):
+                said = f"the row has {dropped} more than the table's {len(names[1])} columns"
+                self.problems.add(self.line(row), said, "write as many cells; \\| is a | in a text")
             html, texts = self.cells(row, "row")
             self.out.rows += 1
             context = "; ".join(

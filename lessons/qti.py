@@ -1,7 +1,8 @@
 """Quizzes as a QTI 3 package: a zip with a manifest, a test and one file for each question.
 
 Valid by 1EdTech's own schemas of QTI 3.0 and its packages, checked with lxml in November 2026
-(questions by the SBAC profile, which differs in `data-` attributes only). Their licence keeps them out of here.
+(questions by the SBAC profile, which differs in `data-` attributes only). Their licence keeps them
+out of here.
 """
 
 import io

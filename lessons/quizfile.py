@@ -16,6 +16,7 @@ from lessons.yamlfile import Form, Items
 
 QUESTIONS = 10
 CHOICES = 4
+SHORTEST_PASSAGE = 8  # letters; fewer stand in many sentences
 
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _STRAIGHT = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'"})
@@ -75,6 +76,8 @@ def _question(
     if not words:
         right = " ".join(choice.text for choice in choices if choice.correct)
         form.missing("passage", _advice(f"{ask} {right}", passages))
+    elif len(_plain(words)) < SHORTEST_PASSAGE:
+        form.wrong("passage", f"is only “{words}”", _advice(f"{ask} {words}", passages))
     elif passages and not anchor:  # no passages: the lesson itself could not be read
         form.wrong("passage", "is not in the lesson", _advice(words, passages))
     return ParsedQuestion(key, ask, choices, words, anchor)
@@ -109,6 +112,13 @@ def _check_keys(questions: list[ParsedQuestion], value: Items, problems: Problem
             )
         elif question.key:
             seen[question.key] = entry.line
+    asked: dict[str, int] = {}
+    for question, entry in zip(questions, value, strict=True):
+        if first := asked.get(question.ask.casefold()):
+            said = f'question "{question.key}" asks the same as the one on line {first}'
+            problems.add(entry.line, said, "ask something else")
+        elif question.ask:
+            asked[question.ask.casefold()] = entry.line
 
 
 def _plain(text: str) -> str:

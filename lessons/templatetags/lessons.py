@@ -1,19 +1,18 @@
-import re
 from collections.abc import Iterable
 
 from django import template
 from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-register = template.Library()
+from lessons.inlines import WHOLE
 
-_NUMBERED = re.compile(r"\d+-\w+")
+register = template.Library()
 
 
 @register.filter
 def unbroken(text: str) -> SafeString:
     """Keeps "4-bit" on one line where a title wraps; the text itself stays as it is."""
-    return mark_safe(_NUMBERED.sub(r'<span class="nb">\g<0></span>', conditional_escape(text)))
+    return mark_safe(WHOLE.sub(r'<span class="nb">\g<0></span>', conditional_escape(text)))
 
 
 @register.filter

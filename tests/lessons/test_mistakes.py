@@ -19,6 +19,7 @@ FIGURE = (
 CHOICE_A = "    - text: Choice a\n      because: Reason a.\n"
 ITEM = "- Save memory with fewer bits.\n"
 PICTURE = ITEM + "\n![Bars](bars.svg)\n"
+P = "It names 4 bits.[^1]"
 
 # file, what stands there (once, the first time), what stands there instead, line, what is said
 MISTAKES = [
@@ -51,6 +52,24 @@ MISTAKES = [
     ("lesson.md", ITEM, ITEM + "\n![Photo](a.png)\n", 19, '"a.png" cannot be a figure'),
     ("lesson.md", "The premise\n", "The premise\n\x07", 12, "a control character (U+0007)"),
     ("lesson.md", ITEM, ITEM + "\n> [!SHOUT]\n> Text.\n", 19, "[!SHOUT] is not a callout"),
+    ("lesson.md", '- "A report, 2026"', "- [a]", 8, "sources: an entry is not text"),
+    ("lesson.md", P, P + "\n\n| a | b |\n| - | - |\n| 1 | 2 | 3 |", 17, "the row has 1 more than"),
+    ("lesson.md", P, P + "\n\n| a | b |\n| 1 | 2 |", 15, "a table is not understood"),
+    ("lesson.md", P, P + "\n\n##Two", 15, "a heading has no space after its #"),
+    ("lesson.md", P, P + "\n\n### ", 15, "a heading is empty"),
+    ("lesson.md", P, P + "\n\n> [! NOTE]\n> Text.", 15, "a box is not understood"),
+    ("lesson.md", P, P + "\n\n```\ncode", 15, "``` is not closed"),
+    ("lesson.md", P, P + "\n\nOne.\n$$a = b", 16, "a $$ has no other"),
+    ("lesson.md", P, P + "\n\nSee [](/lab/).", 15, "a link has no text"),
+    ("lesson.md", ITEM, ITEM[2:], 15, 'the section "What AI does well here" has no list'),
+    ("lesson.md", "1. Ask", "- Ask", 23, 'the section "Practice this safely" has no numbered'),
+    ("lesson.md", ITEM, PICTURE.replace("bars", "Bars"), 19, '"Bars.svg" cannot be a figure'),
+    ("bars.svg", 'class="fig-a" ', "", 3, "<rect> has no class"),
+    ("bars.svg", "640 99", "640 0", 1, 'viewBox is "0 0 640 0"'),
+    ("bars.svg", "<rect", '<image href="a.png"/><rect', 3, "<image> is not allowed"),
+    ("bars.svg", FIGURE, "<html><p/></html>", 1, "the file is not an SVG drawing"),
+    ("quiz.yaml", "Question 1?", "Question 2?", 14, "asks the same as the one on line 1"),
+    ("quiz.yaml", "passage: Save memory with fewer bits.", "passage: e", 13, "passage is only “e”"),
     ("bars.svg", "<rect", '<rect fill="red"', 3, 'attribute "fill" of <rect> is not allowed'),
     ("bars.svg", "<rect", '<rect onclick="a()"', 3, 'attribute "onclick" of <rect> is not'),
     ("bars.svg", "<text", "<script>a()</script><text", 4, "<script> is not allowed in a figure"),
@@ -89,7 +108,7 @@ def spoil(directory, slug, mistake) -> None:
     name, old, new, _, _ = mistake
     lesson = content.LESSON.replace(ITEM, PICTURE) if name == "bars.svg" else content.LESSON
     folder = content.write_lesson(directory, slug, lesson=lesson)
-    if "bars.svg" in (name, *re.findall(r"bars\.svg", new)):
+    if "bars.svg" in (name, *re.findall(r"bars\.svg", new.lower())):
         (folder / "bars.svg").write_text(FIGURE)
     path = folder / name
     text = path.read_text() if path.exists() else ""
