@@ -1,5 +1,6 @@
-"""Everything about people in one file: accounts, progress, classes. Taken and put back in one
-transaction, so the site may run; the same file fits SQLite and PostgreSQL.
+"""What nobody could make again, in one file: accounts, progress, classes, the lab's reports, what
+was said about the tutor's answers. Taken and put back in one transaction, so the site may run; the
+same file fits SQLite and PostgreSQL.
 
 Lessons come from their files, models from their sources, and sessions are worth nothing later.
 """
@@ -9,6 +10,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,20 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core import serializers
 from django.core.management.color import no_style
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, models, transaction
 
 from lessons.models import DeletedLog, ProgressLog
 
 FORMAT = "openbook-backup-1"
 APPS = ("auth", "account", "mfa")
-OURS = ("progresslog", "progressevent", "deletedlog", "classroom", "membership")
+PROGRESS = ("progresslog", "progressevent", "deletedlog", "classroom", "membership")
+OURS = (
+    *(f"lessons.{name}" for name in PROGRESS),
+    "quant.experiment",
+    "quant.step",
+    "tutor.feedback",
+)
 LEFT_OUT = ("auth.permission",)
 ROWS = 1000
 
@@ -31,11 +40,18 @@ class NotABackup(ValueError):
     """The file can't be restored; its text says why."""
 
 
+class Exact(DjangoJSONEncoder):
+    """Django's own cuts times to milliseconds."""
+
+    def default(self, value: Any) -> Any:
+        return value.isoformat() if isinstance(value, datetime) else super().default(value)
+
+
 def _kept() -> list[type[models.Model]]:
     """What is kept, each after those that it refers to."""
-    ours = [it for it in apps.get_app_config("lessons").get_models() if it._meta.model_name in OURS]
     theirs = [it for name in APPS for it in apps.get_app_config(name).get_models()]
     wanted = [it for it in theirs if it._meta.label_lower not in LEFT_OUT]
+    ours = [apps.get_model(label) for label in OURS]
     return serializers.sort_dependencies([("all", [*wanted, *ours])])
 
 
@@ -49,10 +65,12 @@ def write(file: Path) -> int:
             if snapshot:
                 with connection.cursor() as cursor:
                     cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            out.write(json.dumps({"format": FORMAT}) + "\n")
-            for model in _kept():
+            kept = _kept()
+            holds = [model._meta.label_lower for model in kept]
+            out.write(json.dumps({"format": FORMAT, "holds": holds}) + "\n")
+            for model in kept:
                 for row in model._default_manager.order_by("pk").iterator(ROWS):
-                    out.write(serializers.serialize("jsonl", [row]))
+                    out.write(serializers.serialize("jsonl", [row], cls=Exact))
                     rows += 1
             out.write(json.dumps({"rows": rows}) + "\n")
         mine.chmod(0o600)  # password hashes are in it
@@ -90,13 +108,20 @@ def check(file: Path) -> int:
     return rows - 1
 
 
+def _held(file: Path) -> list[type[models.Model]]:
+    """The tables that the file speaks of; those that it is too old to know stay as they are."""
+    first = [it._meta.label_lower for it in _kept() if it._meta.app_label not in ("quant", "tutor")]
+    holds = _object(next(_lines(file)), file).get("holds", first)
+    return [it for it in _kept() if it._meta.label_lower in holds]
+
+
 def restore(file: Path) -> int:
     """Put back what the file holds in place of what there is; how many rows.
 
     Browsers offer again what they did since the backup. An account that was deleted since stays so.
     """
     rows = check(file)
-    kept = _kept()
+    kept = _held(file)
     with transaction.atomic():
         gone = list(DeletedLog.objects.values_list("key", flat=True))
         for model in reversed(kept):

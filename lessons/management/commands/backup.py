@@ -7,7 +7,11 @@ from lessons import backup
 
 
 class Command(BaseCommand):
-    help = "Write accounts, progress and classes to FILE; the site may go on running."
+    help = (
+        "Write to FILE what nobody could make again: accounts, progress, classes, the lab's "
+        "experiments with their reports, and what was said about the tutor's answers. "
+        "The site may go on running. Not in it: lessons, model files, sign-ins."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path)

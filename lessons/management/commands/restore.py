@@ -8,8 +8,9 @@ from lessons import backup
 
 class Command(BaseCommand):
     help = (
-        "Put back what 'backup' wrote, in place of the accounts, progress and classes there are; "
-        "the site may go on running. Browsers then offer again what was done since."
+        "Put back what 'backup' wrote, in place of the accounts, progress, classes, experiments "
+        "and feedback there are; the site may go on running. Browsers then offer again what was "
+        "done since; experiments and feedback since then are gone."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
