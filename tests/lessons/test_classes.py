@@ -154,6 +154,22 @@ def test_what_was_asked_of_the_tutor_and_when_is_not_on_the_teachers_page(
     assert "2026" not in page
 
 
+@pytest.mark.parametrize("count", [1, 30])
+def test_the_list_of_classes_needs_as_many_queries_for_30_as_for_one(
+    client, teacher, count, django_assert_num_queries
+):
+    other = get_user_model().objects.create_user("other", password="x")
+    for number in range(count):
+        Classroom.objects.create(teacher=teacher, name=f"Own {number}")
+        joined = Classroom.objects.create(teacher=other, name=f"Joined {number}")
+        joined.members.create(learner=teacher)
+    client.force_login(teacher)
+    client.get("/classes/")  # what is looked up once
+    with django_assert_num_queries(10):
+        page = client.get("/classes/").content.decode()
+    assert page.count("Joined ") == page.count("Own ") == count
+
+
 @pytest.mark.parametrize("learners", [1, 30])
 def test_the_teachers_page_needs_as_many_queries_for_30_learners_and_lessons_as_for_one(
     client, classroom, teacher, learners, django_assert_num_queries

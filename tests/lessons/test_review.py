@@ -11,6 +11,8 @@ from tests.lessons.test_sync import raw_event
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
+QUESTIONS = 2  # with their lessons and passages; their choices
+SESSION = 7  # who it is, and the note that it was used
 
 
 def test_a_right_answer_never_comes_back():
@@ -69,3 +71,28 @@ def test_history_is_in_order_and_starts_over_with_a_reset():
     )
     found = events.history([answered, scored(4, 30, 3), scored(3, 20, 2), reset, scored(1, 5, 1)])
     assert [choice for _, choice in found["a", "q"]] == [2, 3, 4]
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_the_page_needs_as_many_queries_for_30_lessons_and_answers_as_for_one(
+    client, count, django_assert_num_queries
+):
+    ada = get_user_model().objects.create_user("ada", password="x")
+    client.force_login(ada)
+    answers, sent = [], []
+    for number in range(1, count + 1):
+        lesson = make_lesson(number)
+        question = lesson.questions.first()
+        wrong = question.choices.filter(correct=False).first().position
+        data = {"score": 9, "of": 10, "answers": {question.key: wrong}}
+        sent.append(events.parse(raw_event(number, "quiz.scored", lesson.slug, number, data)))
+        answers.append([lesson.slug, question.key, [[NOON.timestamp() * 1000, wrong]]])
+    sync.keep(ada, sent)
+    client.get("/review/")  # notes the session
+    with django_assert_num_queries(SESSION + 1 + QUESTIONS):
+        page = client.get("/review/").content.decode()
+    assert f"{count} question" in page or "will come back" in page
+    body = {"answers": answers, "until": (NOON + 2 * DAY).timestamp() * 1000}
+    with django_assert_num_queries(SESSION + QUESTIONS):
+        page = client.post("/review/due", body, "application/json").content.decode()
+    assert f'data-due="{count}"' in page
