@@ -204,6 +204,11 @@ def delete_account(owner: User) -> None:
         owner.delete()
 
 
+def log_of(owner: User) -> str:
+    """The name of the learner's log, made if there is none."""
+    return ProgressLog.objects.get_or_create(owner=owner)[0].name
+
+
 def events_of(owner: User) -> list[Event]:
     """All of one learner's events, in the server's order."""
     return [event_of(row) for row in ProgressEvent.objects.filter(log__owner=owner)]

@@ -13,6 +13,7 @@ from tests.browser.accounts import (
     stored,
     synced,
 )
+from tests.browser.conftest import no_violations
 
 BOTH = ["lesson.completed", "lesson.opened"]
 
@@ -237,7 +238,11 @@ def test_an_open_tab_drops_a_deleted_account_at_its_next_sync(site, new_page):
     delete_account(site, first)
     second.get_by_role("button", name="Mark as finished").click()
     expect(second.locator("[data-sync]")).to_contain_text("this account was deleted")
-    gone(second)
+    assert [it["type"] for it in stored(second)] == ["lesson.completed"]  # nobody else has it
+    second.reload()
+    second.get_by_role("button", name="Delete it").click()
+    expect(second.get_by_label("Progress of this browser")).to_have_text("Deleted.")
+    assert {it["owner"] for it in stored(second)} <= {""}
 
 
 def test_what_a_deleted_account_left_unsent_never_gets_to_another_of_its_name(site, new_page):
@@ -257,8 +262,45 @@ def test_what_a_deleted_account_left_unsent_never_gets_to_another_of_its_name(si
     sign_up(site, second, name)
     second.goto(f"{site.url}/lessons/{site.slugs[1]}/")
     synced(second)
-    assert {it["lesson"] for it in stored(second)} == {site.slugs[1]}
+    assert {it["lesson"] for it in stored(second) if it["owner"] == name} == {site.slugs[1]}
     assert on_server(site, name) == ["lesson.opened"]
+    second.goto(site.url + "/accounts/logout/")
+    second.get_by_role("button", name="Sign out").click()
+    left = second.get_by_label("Progress of this browser")
+    expect(left).to_contain_text(f"The account “{name}” was deleted. Keep what it had not sent?")
+    left.get_by_role("button", name="Delete it").click()
+    gone(second)
+    second.reload()
+    expect(second.locator("[data-account]")).to_have_text("Sign in")
+    expect(left).to_have_count(0)
+
+
+def test_what_a_deleted_account_did_on_a_device_that_never_synced_is_kept_if_wanted(site, new_page):
+    first, second = new_page(), new_page()
+    for part in ("401", "Failed to load"):
+        second.expected.append(part)
+    name = sign_up(site, first)
+    second.route("**/progress/sync", lambda route: route.abort())
+    sign_in(site, second, name)
+    finish(site, second, site.slugs[0])
+    delete_account(site, first)
+    second.unroute("**/progress/sync")
+    second.evaluate("dispatchEvent(new Event('online'))")
+    state = second.locator("[data-sync]")
+    expect(state).to_contain_text("this account was deleted, reload this page to keep what")
+    second.reload()
+    left = second.get_by_label("Progress of this browser")
+    expect(left).to_contain_text(f"The account “{name}” was deleted. Keep what it had not sent?")
+    expect(left).to_contain_text("2 steps of it never reached the server")
+    no_violations(second)
+    left.get_by_role("button", name="Keep it here").click()
+    expect(left).to_contain_text("Kept in this browser.")
+    expect(second.locator("[data-finish-line]")).to_contain_text("Finished on")
+    other = sign_up(site, second)
+    expect(left).to_contain_text("Add the progress of this browser to your account?")
+    left.get_by_role("button", name="Add it").click()
+    synced(second)
+    assert "lesson.completed" in on_server(site, other)
 
 
 def gone(page):

@@ -1,6 +1,8 @@
 // Who is signed in on this browser, on every page: the state of the sync in the bar, the offer to
 // add what was done signed out, and nothing left to see of whoever was here before.
-import { certain, outdated, owner, remember } from "./owner.js";
+import { offerAside } from "./aside.js";
+import { ask, band, count, say } from "./band.js";
+import { certain, logOnPage, outdated, owner, remember } from "./owner.js";
 import { trouble } from "./progress.js";
 import * as store from "./progress-store.js";
 import "./saved.js";
@@ -35,8 +37,6 @@ function showName() {
   link.href = "/progress/";
 }
 
-const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
-
 function summary(events) {
   const lessons = new Set(events.map(({ lesson }) => lesson));
   const scores = events.filter(({ type }) => type === "quiz.scored").length;
@@ -45,32 +45,17 @@ function summary(events) {
   return parts.join(", ");
 }
 
-function band(...children) {
-  const box = document.createElement("section");
-  box.className = "band";
-  box.setAttribute("aria-label", "Progress of this browser");
-  box.append(...children);
-  document.querySelector(".bar").after(box);
-  return box;
-}
-
-function element(name, text, properties = {}) {
-  return Object.assign(document.createElement(name), { textContent: text, ...properties });
-}
-
 async function add(box) {
   await store.adopt(owner());
   localStorage.removeItem(OFFERED);
-  const done = element("p", `Added to your account, ${owner()}.`);
-  done.setAttribute("role", "status");
-  box.replaceChildren(done);
+  say(box, `Added to your account, ${owner()}.`);
   document.dispatchEvent(new CustomEvent("openbook:progress"));
 }
 
 async function leave(box) {
   await store.decline(owner());
   localStorage.removeItem(OFFERED);
-  box.replaceChildren(element("p", "Left out. It is here again when you sign out."));
+  say(box, "Left out. It is here again when you sign out.");
 }
 
 /** What was done signed out is the account's unless the learner says no. */
@@ -82,17 +67,11 @@ async function offer() {
     return;
   }
   localStorage.setItem(OFFERED, owner());
-  const text = document.createElement("div");
-  text.append(
-    element("p", "Add the progress of this browser to your account?", { className: "question" }),
-    element("p", `Made here before you signed in: ${summary(events)}. If you go on without `
-      + "answering, it is added.", { className: "small" }),
+  ask(
+    "Add the progress of this browser to your account?",
+    `Made here before you signed in: ${summary(events)}. If you go on without answering, it is added.`,
+    { "Add it": add, "Leave it out": leave },
   );
-  const yes = element("button", "Add it", { type: "button" });
-  const no = element("button", "Leave it out", { type: "button", className: "quiet" });
-  const box = band(text, yes, no);
-  yes.addEventListener("click", () => add(box));
-  no.addEventListener("click", () => leave(box));
 }
 
 /** What others have in this browser goes when somebody signs in, but for what is not yet sent. */
@@ -108,10 +87,15 @@ async function begin() {
     sync();
     return;
   }
+  if (owner() && logOnPage) store.meet(owner(), logOnPage).catch(() => {}); // before it is synced
   const synced = sync();
-  dropDeleted().catch(() => {}); // no storage, or no server: another page will ask
-  if (!owner()) return;
+  const dropped = dropDeleted().catch(() => {}); // no storage, or no server: another page will ask
   try {
+    if (!owner()) {
+      await dropped;
+      await offerAside();
+      return;
+    }
     await clear();
     await synced; // what the account has erased is not offered to it again
     await offer();

@@ -2,9 +2,11 @@
 //   events    {owner, id, type, lesson, at, data}; an erased one stays with empty data
 //   pending   {owner, id}: what no server has acknowledged yet
 //   accounts  {owner, cursor, log}: how far this browser has read the account's log
-// owner is an account's name, "" for a browser that is not signed in.
-import { isErased, reach } from "./progress-state.js";
+// owner is an account's name, "" for a browser that is not signed in; with ASIDE after it, what a
+// deleted account never sent.
+import { isErased, living, reach } from "./progress-state.js";
 
+const ASIDE = " (deleted)"; // no account's name holds a space
 const STORES = ["events", "pending", "accounts"];
 let opening;
 
@@ -170,21 +172,77 @@ export function decline(owner) {
 }
 
 /**
- * Takes an account off this browser; its unsent events only if they are to go as well, but for
- * those excepted. Which log events belong to is remembered while any are left, or if log says so.
+ * Takes an account off this browser; its unsent events only if they are to go as well. Which log
+ * events belong to is remembered while any are left.
  */
-export function forget(owner, { unsent = false, except = new Set(), log = false } = {}) {
+export function forget(owner, { unsent = false } = {}) {
   return transact("readwrite", async ({ events, pending, accounts }) => {
     const kept = new Set();
     for (const { id } of await of(pending, owner)) {
-      if (unsent && !except.has(id)) pending.delete([owner, id]);
+      if (unsent) pending.delete([owner, id]);
       else kept.add(id);
     }
     for (const { id } of await of(events, owner)) if (!kept.has(id)) events.delete([owner, id]);
     const known = await result(accounts.get(owner));
-    if (known && (log || (kept.size && !unsent))) accounts.put({ ...known, cursor: 0 });
+    if (known && kept.size) accounts.put({ ...known, cursor: 0 });
     else accounts.delete(owner);
     return kept.size;
+  });
+}
+
+/** Whose log this is, so far as nothing is known yet: what is done before the first sync is theirs. */
+export function meet(owner, log) {
+  return transact("readwrite", async ({ accounts }) => {
+    if (!(await result(accounts.get(owner)))) accounts.put({ owner, cursor: 0, log });
+  });
+}
+
+/**
+ * The account was deleted: what it had sent goes, what it had not is put aside, but for those
+ * excepted. Which log that was is remembered if a page of it is still open. How many were unsent.
+ */
+export function setAside(owner, { except = new Set(), open = false } = {}) {
+  return transact("readwrite", async ({ events, pending, accounts }) => {
+    const unsent = new Set((await of(pending, owner)).map(({ id }) => id));
+    for (const event of await of(events, owner)) {
+      if (except.has(event.id)) continue;
+      if (unsent.has(event.id)) {
+        events.put({ ...event, owner: owner + ASIDE });
+        pending.put({ owner: owner + ASIDE, id: event.id }); // nobody takes it off the browser
+      }
+      events.delete([owner, event.id]);
+      pending.delete([owner, event.id]);
+    }
+    const known = await result(accounts.get(owner));
+    if (known && open) accounts.put({ ...known, cursor: 0 });
+    else accounts.delete(owner);
+    return unsent.size;
+  });
+}
+
+/** {name, events} of each deleted account that left something here. */
+export function aside() {
+  return transact("readonly", async ({ pending, events }) => {
+    const owners = new Set((await result(pending.getAll())).map(({ owner }) => owner));
+    const left = [...owners].filter((owner) => owner.endsWith(ASIDE));
+    return Promise.all(left.map(async (owner) => (
+      { name: owner.slice(0, -ASIDE.length), events: living(await of(events, owner)) }
+    )));
+  });
+}
+
+/** What a deleted account left: kept as this browser's own, or not at all. */
+export function clearAside(name, { keep }) {
+  return transact("readwrite", async ({ events, pending }) => {
+    const left = await of(events, name + ASIDE);
+    for (const event of keep ? living(left) : []) {
+      events.put({ ...event, owner: "" });
+      pending.put({ owner: "", id: event.id });
+    }
+    for (const { id } of left) {
+      events.delete([name + ASIDE, id]);
+      pending.delete([name + ASIDE, id]);
+    }
   });
 }
 

@@ -143,16 +143,17 @@ export async function offerAgain(log) {
 }
 
 /**
- * The account was deleted: what this browser holds of it goes. If somebody of the same name is
- * signed in now, what was done on this page is theirs and stays.
+ * The account was deleted: what this browser holds of it goes, what was never sent is put aside. If
+ * somebody of the same name is signed in now, what was done on this page is theirs and stays.
+ * How many were unsent.
  */
 export async function drop({ reused = false } = {}) {
-  if (!reused) here.clear();
   for (const id of memory.keys()) if (!here.has(id)) memory.delete(id);
   reading = null;
-  await store.forget(owner(), { unsent: true, except: here, log: !reused });
+  const unsent = await store.setAside(owner(), reused ? { except: here } : { open: true });
   channel?.postMessage("changed");
   changed();
+  return unsent;
 }
 
 /** A browser may throw away what a page stored; a score is the moment to ask it not to. */

@@ -5,7 +5,7 @@ import { compare } from "./clock.js";
 import { token } from "./csrf.js";
 import { owner } from "./owner.js";
 import { drop, offerAgain, settle, waiting } from "./progress.js";
-import { forget, logs } from "./progress-store.js";
+import { logs, setAside } from "./progress-store.js";
 import { uuid7 } from "./uuid7.js";
 
 const MOST = 500; // events in one request, and
@@ -55,14 +55,14 @@ export async function dropDeleted() {
   const held = (await logs()).filter((it) => it.log && it.owner !== owner());
   if (!held.length) return;
   const gone = await deleted(held.map(({ log }) => log));
-  for (const it of held) if (gone.includes(it.log)) await forget(it.owner, { unsent: true });
+  for (const it of held) if (gone.includes(it.log)) await setAside(it.owner);
 }
 
-/** Why the server answered so; a deleted account's events are dropped at once. */
+/** Why the server answered so; what a deleted account had sent goes at once. */
 async function refusal(status, log) {
   if (status === 401 && log && (await deleted([log])).length) {
-    await drop();
-    return "this account was deleted, reload this page";
+    const unsent = await drop();
+    return `this account was deleted, reload this page${unsent ? " to keep what was not sent" : ""}`;
   }
   return WHY[status] ?? `the server answered ${status}`;
 }
