@@ -103,11 +103,12 @@ def lesson_page(slug: str) -> LessonPage:
         total=Lesson.objects.count(),
         previous=near.get(lesson.position - 1),
         next=near.get(lesson.position + 1),
-        related=_related(lesson),
+        related=related(lesson),
     )
 
 
-def _related(lesson: Lesson) -> list[Lesson]:
+def related(lesson: Lesson) -> list[Lesson]:
+    """The lessons to keep going with, three at most."""
     links = lesson.keep_going.select_related("to").only("lesson", *(f"to__{name}" for name in CARD))
     return [link.to for link in links.order_by("position")[:3]]
 

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tutor import gate, intents, quizhelp, text, verdict
+from tutor import followups, gate, intents, quizhelp, text, verdict
 from tutor.index import LessonIndex, Quotable
 from tutor.ranking import Asked, Ranking, rank
 
@@ -34,16 +34,13 @@ class NoReader(Exception):
 
 NEAR = 0.3  # a further quote must score within this of the best
 QUOTES = 3
+ASK_WHOLE = "I need a little more than that: ask me a whole question about this lesson, please."
 SURE = 0.7  # how likely another lesson must cover a question to be named
 SHORT = 9  # words; shorter passages rarely say enough alone
 REQUIRED = ("The premise", verdict.DOES_WELL, verdict.CANNOT, "Practice this safely")
 _LEANS = re.compile(
     r"^(?:It|Its|This|That|These|Those|They|Their|Then|There|Such|Here|Another|Otherwise|So|But|And|"
     r"Both|The (?:same|other|second|first|two|three|result)|In th(?:at|is|ese)|For an?)\b"
-)
-_POINTS_BACK = re.compile(
-    r"^\W*(?:and|but|what about|how about|why|also|or)\b|\b(?:it|that|this|they|them|those)\b",
-    re.IGNORECASE,
 )
 
 
@@ -114,22 +111,26 @@ def answer(
     reader: Reader | None = None,
     previous: str = "",
     helped: quizhelp.Helped = quizhelp.NOTHING_YET,
+    related: Callable[[], Sequence[Link]] = tuple,
 ) -> Answer:
     """reader: None without the model. others: all lessons, asked for only where this one has no
-    answer. previous: the question before, for "and for 8-bit?"."""
+    answer. previous: the question before, for "and for 8-bit?". related: the lessons that the page
+    ends with."""
     if reply := intents.small_talk(question):
         return Answer("small_talk", reply)
     if wanted := quizhelp.wanted(question, quiz, helped):
         return _hint(quizhelp.hint(wanted.number, quiz, index, helped))
     if quizhelp.wants_one(question) and (one := quizhelp.to_try(quiz, helped)):
         return _quiz_me(one)
+    if not previous and followups.is_bare(question):
+        return Answer("small_talk", ASK_WHOLE)
     if page := intents.about_page(question):
-        return _about_page(page, index, others)
-    asking = intents.without_orders(question)
-    asked = Asked.of(asking, index)
+        return _about_page(page, index, others, related)
+    more = bool(previous) and followups.wants_more(question)
+    asking = intents.without_orders(previous if more else question)
+    asked = followups.continued(Asked.of(asking, index), "" if more else previous, index)
     if not asked.words and not asked.defines:
         return _not_covered(index, orders=asking != question)
-    asked = continued(asked, previous, index)
     try:
         found = _judged(asked, index, reader)
     except NoReader:
@@ -138,7 +139,7 @@ def answer(
     if not found.covered:
         other = _elsewhere(asking, index, others(), reader)
         return _not_covered(index, other, asked.original, found.by_words)
-    return _quoted(found)
+    return _more(found) if more else _quoted(found)
 
 
 @dataclass(frozen=True)
@@ -163,19 +164,6 @@ def _judged(asked: Asked, index: LessonIndex, reader: Reader | None) -> _Found:
     return _Found(asked, ranking, chance, covered)
 
 
-def continued(asked: Asked, previous: str, index: LessonIndex) -> Asked:
-    """ "And for 8-bit?" asked after another question: taken together with it."""
-    short = len(asked.words) <= 3
-    points_back = re.match(
-        r"^(?:and|but|what about|how about|why|also|or)\b", asked.original.strip(), re.I
-    )
-    pronoun = re.search(r"\b(?:it|that|this|they|them|those|these|one)\b", asked.mended, re.I)
-    if not previous or not short or not (points_back or pronoun):
-        return asked
-    before = Asked.of(intents.without_orders(previous), index)
-    return Asked(asked.original, f"{before.mended} {asked.mended}")
-
-
 def _quoted(found: _Found) -> Answer:
     chosen = choose(found.ranking)
     opening = verdict.opener(found.asked, chosen[0])
@@ -188,13 +176,23 @@ def _quoted(found: _Found) -> Answer:
     )
 
 
-def choose(ranking: Ranking) -> list[Quotable]:
+def _more(found: _Found) -> Answer:
+    """What else there is on a question that was answered: the passages that come next."""
+    said = choose(found.ranking)
+    further = choose(found.ranking, said)
+    if not further:
+        return Answer("small_talk", "That is all that I find in this lesson about it.")
+    return Answer("quote", "", cite(further), without_model=found.by_words)
+
+
+def choose(ranking: Ranking, said: Sequence[Quotable] = ()) -> list[Quotable]:
     """The best passage, and others that match nearly as well; three at most.
 
     A passage that leans on the one before it ("That makes 34 bytes") brings that one along, and a
     short one ("A quantized file is quantized again.") the one that goes on to explain it.
+    said: passages to leave out.
     """
-    best = ranking.best(QUOTES)
+    best = ranking.best(QUOTES + len(said))
     near = [best[0][0]] + [
         passage
         for passage, score in best[1:]
@@ -202,8 +200,8 @@ def choose(ranking: Ranking) -> list[Quotable]:
     ]
     chosen: list[Quotable] = []
     for passage in near:
-        for part in _with_support(passage, ranking.index):
-            if part and part not in chosen and len(chosen) < QUOTES:
+        for part in _with_support(passage, ranking.index) if passage not in said else ():
+            if part not in (*chosen, *said) and len(chosen) < QUOTES:
                 chosen.append(part)
     return chosen
 
@@ -315,22 +313,25 @@ def _quiz_me(one: quizhelp.Question) -> Answer:
     return Answer("small_talk", said, (), links, offers, quizhelp.ASKED + one.key)
 
 
-def _next(here: LessonIndex, lessons: Sequence[LessonIndex]) -> Answer:
+def _next(here: LessonIndex, lessons: Sequence[LessonIndex], related: Sequence[Link]) -> Answer:
     slugs = [index.slug for index in lessons]
     place = slugs.index(here.slug) + 1 if here.slug in slugs else len(slugs)
-    if place >= len(slugs):
-        said = "This is the last lesson of the list. The page ends with others that are related."
-        return Answer("small_talk", said, links=(Link("/", "All lessons"),))
-    after = lessons[place]
-    said = f"The next lesson is “{after.title}”. The page ends with others that are related."
-    return Answer("small_talk", said, links=(Link(f"/lessons/{after.slug}/", after.title),))
+    links = [Link(f"/lessons/{it.slug}/", it.title) for it in lessons[place : place + 1]]
+    said = f"The next lesson is “{links[0].text}”." if links else "This is the list's last lesson."
+    further = [link for link in related if link not in links]
+    if further:
+        said += f" Related: {', '.join(f'“{link.text}”' for link in further)}."
+    return Answer("small_talk", said, links=tuple([*links, *further] or [Link("/", "All lessons")]))
 
 
 def _about_page(
-    page: str, index: LessonIndex, lessons: Callable[[], Sequence[LessonIndex]]
+    page: str,
+    index: LessonIndex,
+    lessons: Callable[[], Sequence[LessonIndex]],
+    related: Callable[[], Sequence[Link]],
 ) -> Answer:
     if page == "next":
-        return _next(index, lessons())
+        return _next(index, lessons(), related())
     if page == "hard":
         return Answer(
             "small_talk",

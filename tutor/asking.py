@@ -8,9 +8,10 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from lessons import reading
 from lessons.models import Lesson
 from tutor import answer, index, intents, quizhelp, writing
-from tutor.answer import Answer, Reader
+from tutor.answer import Answer, Link, Reader
 from tutor.matching import Matcher
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,14 @@ def ask(
     row = lesson(slug)
     begin = time.perf_counter()
     found = answer.answer(
-        question, index.of(row), quizhelp.of(row), index.every, reader, previous, helped
+        question,
+        index.of(row),
+        quizhelp.of(row),
+        index.every,
+        reader,
+        previous,
+        helped,
+        lambda: [Link(f"/lessons/{it.slug}/", it.title) for it in reading.related(row)],
     )
     total = (time.perf_counter() - begin) * 1000
     return Timed(found, total, total)

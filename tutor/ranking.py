@@ -21,8 +21,15 @@ COSINE, SECTION, ALONE, AROUND = 0.7, 0.3, 0.03, 0.03
 DEFINES, COUNTS, ASIDE = 0.08, 0.04, -0.06
 
 _FILLER = re.compile(
-    r"^(?:(?:hi|hello|hey|ok|okay|so|and|but|well|um|please|can you|could you|tell me|"
+    r"^(?:(?:hi|hello|hey|ok|okay|so|and|but|well|um|please|can you|could you|tell me|eli5|tl;?dr|"
     r"i want to know|i would like to know|do you know|quick question)\b[\s,:!.]*)+",
+    re.IGNORECASE,
+)
+_MANNER = re.compile(
+    r"[\s,:]+(?:(?:please|pls|thanks|briefly|simply|eli5|in (?:one|a|two) (?:short )?sentences?|"
+    r"in (?:simple|plain|easy|other|your own|normal) (?:words|english|terms|language)|"
+    r"(?:like|as if) i(?:'?m| am| was| were) (?:five|5|ten|10|a (?:child|kid|beginner)|new)|"
+    r"for (?:a )?(?:beginners?|kids?|dummies))\b[\s,:!.?]*)+$",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(
@@ -55,7 +62,8 @@ class Asked:
     @classmethod
     def of(cls, question: str, index: LessonIndex) -> "Asked":
         question = " ".join(question.split())
-        written = _FILLER.sub("", text.write_out(text.in_english(question, index.words))).strip()
+        written = text.write_out(text.in_english(question, index.words))
+        written = _MANNER.sub("", _FILLER.sub("", written)).strip()
         return cls(question, text.mend(written or question, index.words, index.stems))
 
     @cached_property

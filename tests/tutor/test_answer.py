@@ -5,11 +5,11 @@ import pytest
 from django.conf import settings
 
 from lessons import loader
-from tutor import answer, index, verdict
-from tutor.answer import NoReader, choose, cite, continued
+from tutor import answer, gate, index, verdict
+from tutor.answer import NoReader, choose, cite
 from tutor.index import LessonIndex, Quotable
 from tutor.quizhelp import Helped, Question, Section
-from tutor.ranking import Asked, Ranking
+from tutor.ranking import Ranking
 
 FIRST = "A quantized file stores every weight of a model in fewer bits than before."
 LEANS = "That makes the file about four times smaller than the original was."
@@ -151,24 +151,40 @@ def test_without_the_embedder_words_decide_and_it_says_so(lessons: dict[str, Les
     assert away == answer.answer("What is FP16?", there)
 
 
-@pytest.mark.parametrize(
-    ("question", "taken_together"),
-    [
-        ("and for 8-bit?", True),
-        ("why?", True),
-        ("Is it smaller?", True),
-        ("What is a scale?", False),
-        ("And how many weights does every block of a file store?", False),
-    ],
-)
-def test_a_question_that_points_back_takes_the_one_before(
-    question: str, taken_together: bool
-) -> None:
-    asked = continued(Asked.of(question, FILES), "How small is a quantized file?", FILES)
-    assert ("quantized" in asked.mended) == taken_together
-    assert asked.original == question
-    alone = Asked.of(question, FILES)
-    assert continued(alone, "", FILES) == alone
+@pytest.fixture
+def open_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every question counts as covered: what follows is looked at alone."""
+    monkeypatch.setattr(gate, "gate_for", lambda ranking: gate.Gate((0.0,) * 8, 9.0, 0.5))
+
+
+@pytest.mark.usefixtures("open_gate")
+def test_more_of_an_answer_is_what_was_not_quoted_yet() -> None:
+    ranking = Ranking(FILES, np.array([0.9, 0.1, 0.1, 0.1, 0.7]), None)
+    first = choose(ranking)
+    assert [p.anchor for p in choose(ranking, first[:1])] == ["p-5"]
+    asked = "Does a quantized file store every weight of a model in fewer bits?"
+    said = answer.answer(asked, FILES)
+    more = answer.answer("tell me more", FILES, previous=asked)
+    assert said.covered
+    assert not {c.anchor for c in more.citations} & {c.anchor for c in said.citations}
+
+
+@pytest.mark.usefixtures("open_gate")
+def test_a_question_without_a_subject_asks_for_a_whole_one() -> None:
+    assert answer.answer("why?", FILES).plain == answer.ASK_WHOLE
+    asked = "Does a quantized file store every weight of a model in fewer bits?"
+    assert answer.answer("why?", FILES, previous=asked).covered
+
+
+def test_what_comes_next_names_the_next_lesson_and_the_related_ones() -> None:
+    after = LessonIndex("phones", "Phones", "", [], None)
+    both = [FILES, after]
+    near = answer.Link("/lessons/scales/", "Scales")
+    found = answer.answer("what next?", FILES, others=lambda: both, related=lambda: [near])
+    assert found.opening == "The next lesson is “Phones”. Related: “Scales”."
+    assert [link.href for link in found.links] == ["/lessons/phones/", "/lessons/scales/"]
+    last = answer.answer("what next?", after, others=lambda: both)
+    assert (last.opening, last.links[0].href) == ("This is the list's last lesson.", "/")
 
 
 def test_a_hint_leads_to_the_section_then_quotes_the_passage() -> None:

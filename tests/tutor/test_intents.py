@@ -1,6 +1,8 @@
 import pytest
 
 from tutor import intents, text
+from tutor.index import LessonIndex
+from tutor.ranking import Asked
 
 
 @pytest.mark.parametrize(
@@ -25,8 +27,14 @@ def test_what_of_the_page_is_asked_for(question: str, page: str | None) -> None:
     assert intents.about_page(question) == page
 
 
-@pytest.mark.parametrize("question", ["heya", "morning!", "hello my friend", "hola", "Merci !"])
-def test_greetings_and_thanks_get_a_reply(question: str) -> None:
+@pytest.mark.parametrize(
+    "question",
+    [
+        *("heya", "morning!", "hello my friend", "hola", "Merci !", "are you sure?", "eli5"),
+        *("explain it more simply please", "in plain words"),
+    ],
+)
+def test_greetings_thanks_and_their_like_get_a_reply(question: str) -> None:
     assert intents.small_talk(question)
 
 
@@ -63,3 +71,12 @@ def test_terms_of_other_languages_are_read_as_english() -> None:
     assert text.in_english("What is a weight?") == "What is a weight?"
     assert "English best" in text.sorry("en")
     assert "inglés" in text.sorry("es")
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["eli5 the KV cache", "What is the KV cache, in simple words?", "so what is it like I'm five"],
+)
+def test_the_manner_asked_for_is_no_subject(question: str) -> None:
+    known = LessonIndex("l", "KV cache", "", [], None)
+    assert not {"eli5", "simpl", "word", "five"} & set(Asked.of(question, known).stems)

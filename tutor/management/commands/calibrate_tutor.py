@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from tutor import answer, asking, evaluation, gate, index
+from tutor import asking, evaluation, followups, gate, index
 from tutor.answer import Reader
 from tutor.ranking import Asked, rank
 
@@ -45,7 +45,7 @@ class Command(BaseCommand):
     def _signs(
         self, case: evaluation.Case, found: index.LessonIndex, reader: Reader | None
     ) -> gate.Signs:
-        asked = answer.continued(Asked.of(case.question, found), case.previous, found)
+        asked = followups.continued(Asked.of(case.question, found), case.previous, found)
         vector = reader.embed([asked.mended])[0] if reader else None
         match = reader.match if reader else None
         return gate.signs(asked, rank(found, asked, vector), match)
