@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -70,32 +70,6 @@ class Embedder:
         batch.clear()
         rows.clear()
 
-    def token_vectors(self, text: str) -> tuple[list[str], NDArray[np.float32]]:
-        """The text's tokens as words or pieces of words (a word's first begins with a space), and
-        a vector of length 1 for each: (n, dimensions). Without [CLS] and [SEP]."""
-        tokens = self.tokenize(text)
-        batch = Batch(len(tokens))
-        batch.add(tokens, 0, n_logits=len(tokens))
-        self._unpooled.decode(batch)
-        inner = range(1, len(tokens) - 1)
-        rows = [self._unpooled.token_embedding(i) for i in inner]
-        vectors = np.array(rows, np.float32).reshape(len(rows), self.dimensions)
-        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        return [self.model.piece(tokens[i]).decode("utf-8", "replace") for i in inner], vectors
-
-    @cached_property
-    def _unpooled(self) -> Context:
-        size = self.model.n_ctx_train
-        return Context(
-            self.model,
-            n_ctx=size,
-            n_batch=size,
-            n_ubatch=size,
-            n_threads=self._n_threads,
-            embedding=True,
-            pooling="none",
-        )
-
     def close(self) -> None:
         self.model.close()
 
@@ -108,8 +82,3 @@ def _loaded() -> Embedder:
 def embed(texts: Sequence[str]) -> NDArray[np.float32]:
     """(n, 384) float32, L2-normalised. Loads the model at the first call, once."""
     return _loaded().embed(texts)
-
-
-def token_vectors(text: str) -> tuple[list[str], NDArray[np.float32]]:
-    """A text's tokens and their vectors; see Embedder.token_vectors."""
-    return _loaded().token_vectors(text)

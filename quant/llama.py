@@ -319,6 +319,7 @@ class Context(_Owner):
     on_input(weight, inputs) sees what every matrix of the blocks is multiplied with while a batch
     is decoded: the matrix's name and (tokens, columns) float32, good until it returns. Matrices
     with the same input (query, key, value) hand over the same one, one after another.
+    adapter: a GGUF file of low-rank changes (LoRA) to the model's matrices, for this context only.
     """
 
     def __init__(
@@ -335,6 +336,7 @@ class Context(_Owner):
         embedding: bool = False,
         pooling: str | None = None,
         on_input: InputListener | None = None,
+        adapter: Path | None = None,
     ) -> None:
         if n_seq_max > lib.llama_max_parallel_sequences():
             raise LlamaError(f"at most {lib.llama_max_parallel_sequences()} sequences")
@@ -358,12 +360,23 @@ class Context(_Owner):
         # The finalizer's reference keeps the model's memory until this context is gone.
         self._finalizer = weakref.finalize(self, _free_context, self._ctx, model)
         model.contexts.add(self)
+        if adapter:
+            self._use_adapter(adapter)
         self._memory = lib.llama_get_memory(self._ctx)  # None: an encoder such as BERT
         self.n_ctx: int = lib.llama_n_ctx(self._ctx)
         self.n_seq_max: int = lib.llama_n_seq_max(self._ctx)
         self.n_batch: int = lib.llama_n_batch(self._ctx)
         self.n_outputs = n_outputs or self.n_batch
         self._n_rows = 0
+
+    def _use_adapter(self, path: Path) -> None:
+        _log.forget_errors()
+        loaded = lib.llama_adapter_lora_init(self.model._model, os.fsencode(path))
+        if not loaded:  # the model owns it from here on
+            raise _failure(f"{path.name} is no adapter for {self.model.path.name}")
+        adapters = (lib.llama_adapter_lora_p_ctypes * 1)(loaded)
+        if lib.llama_set_adapters_lora(self._ctx, adapters, 1, (ctypes.c_float * 1)(1.0)):
+            raise _failure(f"{path.name} can't be used with {self.model.path.name}")
 
     @property
     def generates(self) -> bool:

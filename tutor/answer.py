@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tutor import followups, gate, intents, quizhelp, text, verdict
 from tutor.index import LessonIndex, Quotable
-from tutor.ranking import Asked, Ranking, rank
+from tutor.ranking import Asked, Ranking, rank, read_closely
 
 
 class Reader(Protocol):
@@ -24,15 +24,16 @@ class Reader(Protocol):
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n, 384), each row of length 1."""
 
-    def match(self, question: str, passages: Sequence[str]) -> NDArray[np.float64]:
-        """(n, 2): as matching.Matcher.match."""
+    def judge(self, question: str, passages: Sequence[str]) -> NDArray[np.float64]:
+        """(n,): as quant.cross_encoder.CrossEncoder.scores."""
 
 
 class NoReader(Exception):
     """Raised by a Reader that can't: the answer then rests on words alone."""
 
 
-NEAR = 0.3  # a further quote must score within this of the best
+NEAR = 0.3  # a further quote must score within this of the best, by words and vectors alone,
+NEAR_READ = 0.6  # and within this once the passages have been read
 QUOTES = 3
 ASK_WHOLE = "I need a little more than that: ask me a whole question about this lesson, please."
 SURE = 0.7  # how likely another lesson must cover a question to be named
@@ -158,10 +159,9 @@ def _judged(asked: Asked, index: LessonIndex, reader: Reader | None) -> _Found:
     """The lesson's passages ranked for the question, and whether it is covered."""
     vector = reader.embed([asked.mended])[0] if reader and index.vectors is not None else None
     ranking = rank(index, asked, vector)
-    judge = gate.gate_for(ranking)
-    chance = judge.probability(gate.signs(asked, ranking, reader.match if reader else None))
-    covered = chance >= judge.threshold and gate.has_answer_of_its_kind(asked, ranking)
-    return _Found(asked, ranking, chance, covered)
+    if reader and vector is not None:
+        ranking = read_closely(ranking, asked, reader.judge)
+    return _Found(asked, ranking, gate.probability(asked, ranking), gate.covers(asked, ranking))
 
 
 def _quoted(found: _Found) -> Answer:
@@ -193,10 +193,11 @@ def choose(ranking: Ranking, said: Sequence[Quotable] = ()) -> list[Quotable]:
     said: passages to leave out.
     """
     best = ranking.best(QUOTES + len(said))
+    near_enough = best[0][1] - (NEAR if ranking.judged is None else NEAR_READ)
     near = [best[0][0]] + [
         passage
         for passage, score in best[1:]
-        if score >= best[0][1] - NEAR and len(passage.text.split()) > 4
+        if score >= near_enough and len(passage.text.split()) > 4
     ]
     chosen: list[Quotable] = []
     for passage in near:

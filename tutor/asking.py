@@ -12,7 +12,6 @@ from lessons import reading
 from lessons.models import Lesson
 from tutor import answer, index, intents, quizhelp, writing
 from tutor.answer import Answer, Link, Reader
-from tutor.matching import Matcher
 
 logger = logging.getLogger(__name__)
 
@@ -39,25 +38,12 @@ def lesson(slug: str) -> Lesson:
     raise CannotAsk(f"there is no lesson {slug!r}. Nearest: {', '.join(near)}")
 
 
-class Local:
-    """The embedder loaded into this process."""
-
-    def __init__(self) -> None:
-        from quant.embedder import NAME, Embedder
-        from quant.registry import path_of
-
-        # One thread: the texts are short, and two that wait for each other are slow on a busy
-        # machine.
-        embedder = Embedder(path_of(NAME), n_threads=1)
-        self.embed = embedder.embed
-        self.match = Matcher(embedder.token_vectors).match
-        self.match("ready", ["ready"])
-
-
 def local_reader(warn: Callable[[str], None]) -> Reader | None:
     """None, with a warning, where the embedder can't be loaded."""
     try:
-        return Local()
+        from tutor.reader import LocalReader
+
+        return LocalReader()
     except Exception as error:
         warn(f"Answering without the model, by words only: {error}")
         return None

@@ -181,8 +181,8 @@ def _rate(found: Iterable[bool]) -> float | None:
 
 
 def calibrate(rows: Sequence[tuple[Case, gate.Signs]]) -> tuple[gate.Gate, dict[str, float]]:
-    """Fit the gate; the threshold from what it says of lessons that it was not fitted on: where it
-    refuses the same share of covered questions as it answers of the others."""
+    """Fit the gate for words alone; the threshold from what it says of lessons that it was not
+    fitted on."""
     lessons = sorted({case.lesson for case, _ in rows})
     chances: list[tuple[bool, float]] = []
     for held_out in lessons:
@@ -193,6 +193,15 @@ def calibrate(rows: Sequence[tuple[Case, gate.Signs]]) -> tuple[gate.Gate, dict[
             for case, signs in rows
             if case.lesson == held_out
         ]
+    threshold, report = balanced(chances)
+    return _fit(rows, threshold), report
+
+
+def balanced(chances: Sequence[tuple[bool, float]]) -> tuple[float, dict[str, float]]:
+    """The threshold that refuses the same share of covered questions as it answers of the others.
+
+    chances: whether a question is covered, and the probability given to that.
+    """
     covered = [p for is_covered, p in chances if is_covered]
     others = [p for is_covered, p in chances if not is_covered]
     threshold = min(
@@ -203,7 +212,7 @@ def calibrate(rows: Sequence[tuple[Case, gate.Signs]]) -> tuple[gate.Gate, dict[
         "over_refusal": round(_below(covered, threshold), 3),
         "refusal_recall": round(_below(others, threshold), 3),
     }
-    return _fit(rows, threshold), report
+    return threshold, report
 
 
 def _below(chances: Sequence[float], threshold: float) -> float:

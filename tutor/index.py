@@ -115,6 +115,16 @@ class LessonIndex:
         sections = np.array([p.section for p in self.passages])
         return np.stack([self.vectors[sections == section].mean(0) for section in sections])
 
+    def in_place(self, place: int) -> str:
+        """A passage as one meets it on the page: its section, the end of the sentence before, and
+        it with what it hangs on. The cross-encoder was trained on passages written so."""
+        passage = self.passages[place]
+        before = ""
+        if place and passage.kind == "sentence":
+            last = self.passages[place - 1]
+            before = " ".join(last.text.split()[-16:]) if last.section == passage.section else ""
+        return f"{passage.section}. {before} | {passage.read}"
+
     def find(self, anchor: str) -> Quotable | None:
         return next((p for p in self.passages if p.anchor == anchor), None)
 

@@ -29,9 +29,12 @@ class Remote:
         data = self._ask("/v1/embeddings", {"input": list(texts)})["data"]
         return np.array([row["embedding"] for row in data], np.float32)
 
-    def match(self, question: str, passages: Sequence[str]) -> NDArray[np.float64]:
-        found = self._ask("/match", {"question": question, "passages": list(passages)})
-        return np.array(found["data"], np.float64).reshape(-1, 2)
+    def judge(self, question: str, passages: Sequence[str]) -> NDArray[np.float64]:
+        found = self._ask("/v1/rerank", {"query": question, "documents": list(passages)})
+        scores = np.zeros(len(passages))
+        for row in found["results"]:
+            scores[row["index"]] = row["relevance_score"]
+        return scores
 
     def _ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         if time.monotonic() < self._silent_until:

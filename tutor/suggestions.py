@@ -74,5 +74,4 @@ def _without_article(subject: str) -> str:
 def _is_answered(asks: str, index: LessonIndex, anchor: str) -> bool:
     asked = Asked.of(asks, index)
     ranking = rank(index, asked, None)
-    covered = gate.gate_for(ranking).covers(gate.signs(asked, ranking))
-    return covered and ranking.best(1)[0][0].anchor == anchor
+    return gate.covers(asked, ranking) and ranking.best(1)[0][0].anchor == anchor

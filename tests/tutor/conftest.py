@@ -7,28 +7,20 @@ from django.conf import settings
 from lessons import loader
 from lessons.embeddings import meaning
 from lessons.models import Lesson, Passage
-from quant.embedder import Embedder
 from quant.llama import Context, Model
 from tests.quant.conftest import real, write_tiny_model
 from tutor import index
 from tutor.answer import Reader
 from tutor.engine.scheduler import Scheduler
-from tutor.matching import Matcher
+from tutor.reader import LocalReader
 
 __all__ = ["real"]  # a fixture of the models' tests, for ours
-
-
-class _Real:
-    def __init__(self, path: Path) -> None:
-        embedder = Embedder(path, n_threads=1)
-        self.embed = embedder.embed
-        self.match = Matcher(embedder.token_vectors).match
 
 
 @pytest.fixture(scope="session")
 def reader(real: Callable[[str], Path]) -> Reader:
     """The tutor's embedder in this process."""
-    return _Real(real("all-minilm-l6-v2-F32.gguf"))
+    return LocalReader(real("all-minilm-l6-v2-F32.gguf"))
 
 
 @pytest.fixture(scope="module")

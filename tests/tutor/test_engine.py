@@ -3,7 +3,7 @@
 import json
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -20,12 +20,14 @@ from tutor.engine.server import Models, application
 SYSTEM = {"role": "system", "content": "Answer from this lesson. " * 3}
 
 
-def fake_embed(texts: list[str]) -> np.ndarray:
-    return np.array([[len(text), 1.0] for text in texts], np.float32)
+class FakeReader:
+    """Lengths instead of meanings, to be told apart: the real one is tested by itself."""
 
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        return np.array([[len(text), 1.0] for text in texts], np.float32)
 
-def fake_match(question: str, passages: list[str]) -> np.ndarray:
-    return np.array([[len(question), len(passage)] for passage in passages], float)
+    def judge(self, question: str, passages: Sequence[str]) -> np.ndarray:
+        return np.array([len(passage) - len(question) for passage in passages], float)
 
 
 class Served:
@@ -40,9 +42,7 @@ class Served:
         def load() -> Models:
             self.ready.wait(20)
             self.scheduler.start()
-            return Models(
-                self.scheduler, template, "tiny", str(tiny.path), fake_embed, fake_match, "fake"
-            )
+            return Models(self.scheduler, template, "tiny", str(tiny.path), FakeReader(), "fake")
 
         config = uvicorn.Config(
             application(load), port=0, log_level="warning", timeout_graceful_shutdown=3
@@ -130,10 +130,14 @@ def test_texts_are_embedded_in_order(served: Served) -> None:
     assert [row["embedding"] for row in data] == [[3.0, 1.0], [1.0, 1.0]]
 
 
-def test_passages_are_matched_in_order(served: Served) -> None:
-    body = {"question": "ab", "passages": ["abc", "a"]}
-    assert served.client.post("/match", json=body).json() == {"data": [[2.0, 3.0], [2.0, 1.0]]}
-    assert served.client.post("/match", json={"question": 1}).status_code == 400
+def test_documents_are_ranked_the_best_first(served: Served) -> None:
+    body = {"query": "ab", "documents": ["a", "abc"]}
+    rows = served.client.post("/v1/rerank", json=body).json()["results"]
+    assert rows == [
+        {"index": 1, "relevance_score": 1.0},
+        {"index": 0, "relevance_score": -1.0},
+    ]
+    assert served.client.post("/v1/rerank", json={"query": "ab"}).status_code == 400
 
 
 def test_it_names_its_models(served: Served) -> None:

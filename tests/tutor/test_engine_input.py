@@ -11,7 +11,13 @@ from tests.tutor.test_engine import Served, ask, loading, served
 
 __all__ = ["loading", "served"]
 
-PATHS = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/match", "/model"]
+PATHS = [
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/rerank",
+    "/model",
+]
 odd = st.one_of(
     st.none(),
     st.booleans(),

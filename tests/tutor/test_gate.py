@@ -1,11 +1,15 @@
 """When an answer is refused, and how the gate is fitted: by words, no model needed."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from tutor import evaluation, gate
 from tutor.gate import Signs
 from tutor.index import LessonIndex, Quotable
-from tutor.ranking import Asked, rank
+from tutor.ranking import Asked, rank, read_closely
 
 SENTENCES = (
     "Quantization stores each weight with fewer bits.",
@@ -72,5 +76,40 @@ def test_the_threshold_loses_as_many_covered_questions_as_it_lets_others_through
     ]
     fitted, said = evaluation.calibrate(rows)
     assert said["over_refusal"] == pytest.approx(1 - said["refusal_recall"], abs=0.21)
-    assert fitted.covers(Signs(0.9, 1, 0, 2))
-    assert not fitted.covers(Signs(0.1, 1, 0, 2))
+    assert fitted.probability(Signs(0.9, 1, 0, 2)) >= fitted.threshold
+    assert fitted.probability(Signs(0.1, 1, 0, 2)) < fitted.threshold
+
+
+def test_with_the_model_only_the_passages_read_count(lesson: LessonIndex) -> None:
+    asked = Asked.of("What is LoRA?", lesson)
+    by_words = rank(lesson, asked, None)
+    sure = read_closely(by_words, asked, lambda _, passages: np.array([3.0, -4.0, -4.0]))
+    unsure = read_closely(by_words, asked, lambda _, passages: np.array([-3.0, -4.0, -4.0]))
+    assert gate.probability(asked, sure) == pytest.approx(20.12 / 21.12, abs=1e-3)
+    assert gate.covers(asked, sure)
+    assert not gate.covers(asked, unsure)
+
+
+def test_what_is_read_as_the_answer_moves_up(lesson: LessonIndex) -> None:
+    asked = Asked.of("What is quantization?", lesson)
+    by_words = rank(lesson, asked, None)
+    last = int(by_words.order[-1])
+
+    def judge(question: str, passages: Sequence[str]) -> np.ndarray:
+        assert passages == [lesson.in_place(int(place)) for place in by_words.order]
+        return np.array([-9.0] * (len(passages) - 1) + [5.0])
+
+    assert read_closely(by_words, asked, judge).order[0] == last
+    assert by_words.order[0] != last
+
+
+def test_a_calibration_is_kept_and_read_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "CALIBRATION", tmp_path / "calibration.json")
+    gate.calibration.cache_clear()
+    kept = gate.Calibration(0.4, gate.Gate((1.0, 2.0, -3.0, 4.0, 5.5), -1.25, 0.75))
+    gate.save(kept, {"fitted_on": "3 questions"})
+    assert gate.calibration() == kept
+    monkeypatch.undo()
+    gate.calibration.cache_clear()

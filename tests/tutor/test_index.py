@@ -90,3 +90,17 @@ def test_all_lessons_come_in_the_catalogues_order() -> None:
     for number in (2, 1, 3):
         make_lesson(number)
     assert [one.slug for one in index.every()] == ["lesson-1", "lesson-2", "lesson-3"]
+
+
+def test_a_passage_is_read_with_its_section_context_and_the_end_of_the_sentence_before() -> None:
+    long = "One two three four five six seven eight nine ten and so on to the very end of it."
+    passages = [
+        part("a", long),
+        part("b", "It helps."),
+        Quotable("c", "One", "item", "Promise it.", "AI cannot"),
+        part("d", "New.", "Two"),
+    ]
+    lesson = LessonIndex("s", "S", "", passages, None)
+    assert lesson.in_place(1) == f"One. {' '.join(long.split()[-16:])} | It helps."
+    assert lesson.in_place(2) == "One.  | AI cannot Promise it."
+    assert lesson.in_place(3) == "Two.  | New."

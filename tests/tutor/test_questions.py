@@ -7,9 +7,9 @@ import pytest
 
 from tutor import asking, evaluation, index, quizhelp
 
-FILE = Path(__file__).with_name("questions.jsonl")
-FLOORS = {"answerable_accuracy": 0.85, "refusal_recall": 0.91, "refusal_precision": 0.88}
-CEILING = {"over_refusal": 0.1}
+FILE = Path(__file__).with_name("questions_unseen.jsonl")
+FLOORS = {"answerable_accuracy": 0.72, "refusal_recall": 0.91, "refusal_precision": 0.83}
+CEILING = {"over_refusal": 0.13}
 
 
 @pytest.mark.django_db

@@ -9,14 +9,14 @@ from pathlib import Path
 from django.conf import settings
 from jinja2 import TemplateError
 
-from quant.embedder import NAME, Embedder
+from quant.embedder import NAME
 from quant.llama import Context, LlamaError, Model, default_threads
 from quant.registry import StoreError, path_of
 from tutor import model_choice
 from tutor.engine.chat import Template
 from tutor.engine.scheduler import SLICE, Scheduler, Turn
 from tutor.engine.server import CannotSwitch, Models
-from tutor.matching import Matcher
+from tutor.reader import LocalReader
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +52,7 @@ class Loader:
 
     def start(self) -> Models:
         """Both models: the chosen chat model or, where it can't be used, the usual one."""
-        self._embedder = Embedder(path_of(NAME), n_threads=1)  # for one sentence more would wait
-        self._match = Matcher(self._embedder.token_vectors).match
+        self._reader = LocalReader()
         chosen = model_choice.read()
         if chosen:
             try:
@@ -91,7 +90,7 @@ class Loader:
         )
         scheduler.start()
         name = Path(wanted).stem if wanted else self.wanted.chat
-        return Models(scheduler, template, name, str(path), self._embedder.embed, self._match, NAME)
+        return Models(scheduler, template, name, str(path), self._reader, NAME)
 
     def _path(self, wanted: str | None) -> Path:
         try:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-import numpy as np
 from jinja2 import TemplateError
 from starlette.applications import Starlette
 from starlette.datastructures import State
@@ -19,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from tutor.answer import Reader
 from tutor.engine import chat
 from tutor.engine.form import ChatForm, Form, TextForm, sse, usage_of
 from tutor.engine.job import End, Event, Failure, Job, Token
@@ -40,8 +40,7 @@ class Models:
     template: chat.Template
     chat_name: str
     chat_path: str
-    embed: Callable[[list[str]], np.ndarray]
-    match: Callable[[str, list[str]], np.ndarray]
+    reader: Reader
     embed_name: str
 
 
@@ -80,7 +79,7 @@ def application(load: Callable[[], Models], switch: Switch | None = None) -> Sta
         Route("/model", use_model, methods=["POST"]),
         Route("/v1/models", models),
         Route("/v1/embeddings", embeddings, methods=["POST"]),
-        Route("/match", match, methods=["POST"]),
+        Route("/v1/rerank", rerank, methods=["POST"]),
         Route("/v1/chat/completions", chat_completions, methods=["POST"]),
         Route("/v1/completions", completions, methods=["POST"]),
     ]
@@ -219,7 +218,7 @@ async def embeddings(request: Request) -> Response:
         raise BadRequest("'input' must be a text or a list of texts")
     if len(texts) > EMBED_LIMIT:
         raise BadRequest(f"'input' may have {EMBED_LIMIT} texts at most")
-    errand = partial(found.embed, texts)
+    errand = partial(found.reader.embed, texts)
     vectors = await asyncio.wrap_future(found.scheduler.between_steps(errand))
     data = [
         {"object": "embedding", "index": i, "embedding": [round(float(x), 7) for x in vector]}
@@ -230,18 +229,21 @@ async def embeddings(request: Request) -> Response:
     return JSONResponse({"object": "list", "data": data, "model": found.embed_name, "usage": usage})
 
 
-async def match(request: Request) -> Response:
-    """Ours alone: {"question", "passages"} -> {"data": [[whole, subject], ...]} (matching.py)."""
+async def rerank(request: Request) -> Response:
+    """As other servers have it: {"query", "documents"} -> {"results": [{"index",
+    "relevance_score"}, ...]}, the best first; scores as quant.cross_encoder gives them."""
     body = await _body(request)
     found = await _ready(request)
-    question, passages = body.get("question"), body.get("passages")
-    if not isinstance(question, str) or not isinstance(passages, list):
-        raise BadRequest("'question' must be a text and 'passages' a list of texts")
-    if len(passages) > EMBED_LIMIT or not all(isinstance(p, str) for p in passages):
-        raise BadRequest(f"'passages' may have {EMBED_LIMIT} texts at most")
-    errand = partial(found.match, question, passages)
+    query, documents = body.get("query"), body.get("documents")
+    if not isinstance(query, str) or not isinstance(documents, list) or not documents:
+        raise BadRequest("'query' must be a text and 'documents' a list of texts")
+    if len(documents) > EMBED_LIMIT or not all(isinstance(d, str) for d in documents):
+        raise BadRequest(f"'documents' may have {EMBED_LIMIT} texts at most")
+    errand = partial(found.reader.judge, query, documents)
     scores = await asyncio.wrap_future(found.scheduler.between_steps(errand))
-    return JSONResponse({"data": np.round(scores, 5).tolist()})
+    rows = [{"index": i, "relevance_score": round(float(s), 5)} for i, s in enumerate(scores)]
+    rows.sort(key=lambda row: -row["relevance_score"])
+    return JSONResponse({"object": "list", "model": found.embed_name, "results": rows})
 
 
 async def chat_completions(request: Request) -> Response:
