@@ -178,6 +178,8 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "Openbook: "
 ACCOUNT_SESSION_REMEMBER = True
+# A class behind one address signs up within a minute; the limit on failed tries stays allauth's.
+ACCOUNT_RATE_LIMITS = {"signup": "100/m/ip", "login": "100/m/ip"}
 MFA_SUPPORTED_TYPES = ["webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 # Browsers take http://localhost for safe; allauth has to be told.
