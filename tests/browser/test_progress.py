@@ -172,6 +172,7 @@ def test_lasting_storage_is_asked_for_with_the_first_score_and_not_before(lesson
 def test_home_shows_only_lessons_of_the_chosen_state(site, lesson, page):
     page.goto(lesson)
     page.get_by_role("button", name="Mark as finished").click()
+    expect(page.get_by_role("button", name="Finished")).to_be_visible()
     page.goto(f"{site.url}/")
     expect(state(page, site.slugs[0])).to_have_text("Finished")
     rows = page.locator("[data-lesson-row]:visible")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.accounts import sign_up
+from tests.browser.accounts import sign_up, synced
 from tests.browser.conftest import Site, no_violations
 
 SLUG = "ai-model-quantization-4-bit-8-bit-fp16-tradeoffs"
@@ -155,6 +155,7 @@ def test_a_conversation_is_its_owners(site: Site, page: Page) -> None:
     assert talk(page) == []
     ask(page, QUESTION)
     expect(page.locator(".exchange .acts")).to_have_count(1)
+    synced(page)  # else signing out asks about what was not sent
     page.goto(site.url + "/accounts/logout/")
     page.locator("[data-signout] button").first.click()
     expect(page.locator("[data-account]")).to_have_text("Sign in")
