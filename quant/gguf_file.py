@@ -128,6 +128,18 @@ class _Cursor:
     def text(self) -> str:
         return self.take(self.scalar("<Q")).decode("utf-8", "replace")
 
+    def texts(self, count: int) -> list[str]:
+        """text(), `count` times, but faster: a vocabulary is long."""
+        data, end, found = self.data, min(len(self.data), MAX_HEADER), list[str]()
+        for _ in range(count):
+            begin = self.at + 8
+            after = begin + int.from_bytes(data[self.at : begin], "little")
+            if begin > end or after > end:
+                self.text()  # says why not
+            found.append(data[begin:after].decode("utf-8", "replace"))
+            self.at = after
+        return found
+
     def value(self) -> Value:
         kind = self._type()
         if kind == GGUFValueType.ARRAY:
@@ -136,7 +148,7 @@ class _Cursor:
             if kind == GGUFValueType.ARRAY:
                 raise BadGguf("arrays of arrays are not supported")
             if kind == GGUFValueType.STRING:
-                return Value(kind, [self.text() for _ in range(count)])
+                return Value(kind, self.texts(count))
             layout = _SCALARS[kind]
             data = self.take(count * struct.calcsize(layout))
             return Value(kind, [item for (item,) in struct.iter_unpack(layout, data)])
