@@ -119,7 +119,7 @@ def pack(logits: Row, packed: NDArray[np.uint16], follows: int) -> float:
     scale = np.float32((top - bottom) / np.float32(65535))
     packed[:HEAD].view(np.float32)[:] = scale, bottom - top - log_sum
     packed[HEAD:] = 0
-    if scale:
+    if scale >= np.finfo(np.float32).tiny:  # else all are the same within what can be divided by
         steps = (np.maximum(logits, bottom) - bottom) * (np.float32(1) / scale)
         packed[HEAD : HEAD + len(logits)] = np.rint(steps)
     return float(log_sum + top - logits[follows])

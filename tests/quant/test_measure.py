@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -131,6 +131,7 @@ def test_a_damaged_store_is_refused(variant, tiny, text_file, tmp_path):
 
 @settings(max_examples=100, deadline=None)
 @given(hnp.arrays(np.float32, 51, elements=st.floats(-40, 40, width=32)), st.integers(0, 50))
+@example(np.array([1.1754944e-38] + [0.0] * 50, np.float32), 0)
 def test_packing_keeps_log_probabilities_to_half_a_step(logits, follows):
     packed = np.empty(56, np.uint16)
     nll = pack(logits, packed, follows)
