@@ -10,9 +10,12 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.db import transaction
 from django.urls import Resolver404, resolve
+from django.utils.module_loading import import_string
 
 from lessons import catalogue, embeddings, folder, related, search_index
 from lessons.catalogue import Entry
@@ -187,13 +190,15 @@ def _broken(
             near = ", ".join(sorted(anchors.get(slug, set())))
             return "leads to no heading of it", f"use one of {near}"
         return None
-    if not address.startswith("/"):
+    if not re.match(r"/(?!/)", address):
         return "leads nowhere", "write https://…, /lessons/SLUG/, another page of this site or #…"
+    parts = urlsplit(address)
     try:
-        resolve(re.split(r"[?#]", address)[0])
+        page = resolve(parts.path)
     except Resolver404:
         return "leads to no page of this site", "correct the address"
-    return None
+    checked: tuple[str, str] | None = import_string(settings.LINK_CHECKER)(page, parts.query)
+    return checked
 
 
 def _store(lesson: ParsedLesson, digest: str) -> int:

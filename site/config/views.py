@@ -1,4 +1,5 @@
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
 from config import health, offline
@@ -17,3 +18,8 @@ def healthz(request: HttpRequest) -> JsonResponse:
 def service_worker(request: HttpRequest) -> HttpResponse:
     """From the root, so that it may serve every page."""
     return HttpResponse(offline.service_worker(), content_type="text/javascript; charset=utf-8")
+
+
+def no_answer(request: HttpRequest) -> HttpResponse:
+    """What the service worker shows in place of a page that it does not keep, without a network."""
+    return render(request, "offline.html")

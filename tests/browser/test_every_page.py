@@ -25,6 +25,7 @@ SIGNED_OUT = (
     "lab/",
     "lab/compare/",
     "lab/layer/",
+    "offline/",
 )
 SIGNED_IN = (
     "accounts/email/",

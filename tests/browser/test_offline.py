@@ -27,6 +27,26 @@ def test_a_read_lesson_is_readable_without_a_network_and_says_so(site, new_page)
     expect(page.locator("[data-finish-line]")).to_contain_text("Finished on")
 
 
+def test_without_a_network_a_page_that_is_not_kept_says_so_and_lists_the_lessons_that_are(
+    site, new_page
+):
+    page = new_page(service_workers="allow")
+    page.expected.append("Failed to load resource")
+    read, unread = (f"/lessons/{slug}/" for slug in site.slugs[:2])
+    page.goto(site.url + read)
+    title = page.get_by_role("heading", level=1).inner_text()
+    page.evaluate(KEPT, read)
+    page.context.set_offline(True)
+    page.goto(site.url + unread)
+    expect(page.get_by_role("heading", name="The server does not answer")).to_be_visible()
+    page.get_by_role("link", name=title).click()
+    expect(page.get_by_role("heading", name="The premise")).to_be_visible()
+    page.goto(site.url + "/lab/")
+    page.context.set_offline(False)
+    page.get_by_role("link", name="Try again").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("The lab")
+
+
 def test_a_stored_copy_is_nobodys(site, new_page):
     page = new_page(service_workers="allow")
     name = sign_up(site, page)

@@ -6,6 +6,7 @@
 // an account shows is never stored, and never shown to another.
 const CACHE = `openbook-${RELEASE}`;
 const KEPT = /^\/($|lessons\/[a-z0-9-]+\/$|progress\/$)/;
+const NO_ANSWER = "/offline/"; // in place of a page that is not kept
 const PATIENCE = 5000; // milliseconds until a stored copy is shown instead of waiting
 
 const ours = async () => (await caches.keys()).filter((name) => name.startsWith("openbook-"));
@@ -35,6 +36,7 @@ async function install() {
     }
   }
   await keep("/");
+  await keep(NO_ANSWER);
   await self.skipWaiting();
 }
 
@@ -44,9 +46,10 @@ async function activate() {
 }
 
 async function page(request, path) {
-  const stored = await (await caches.open(CACHE)).match(path);
+  const cache = await caches.open(CACHE);
+  const stored = KEPT.test(path) ? await cache.match(path) : undefined;
   const network = fetch(request);
-  if (!stored) return network;
+  if (!stored) return network.catch(async () => await cache.match(NO_ANSWER) ?? Response.error());
   const late = new Promise((resolve) => { setTimeout(resolve, PATIENCE, stored); });
   return Promise.race([network.catch(() => stored), late]);
 }
@@ -63,7 +66,7 @@ self.addEventListener("fetch", (event) => {
   if (request.method !== "GET" || origin !== location.origin) return;
   if (pathname.startsWith("/static/")) {
     event.respondWith(caches.match(request, { cacheName: CACHE }).then((stored) => stored ?? fetch(request)));
-  } else if (request.mode === "navigate" && KEPT.test(pathname)) {
+  } else if (request.mode === "navigate") {
     event.respondWith(page(request, pathname));
   }
 });
