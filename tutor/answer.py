@@ -189,7 +189,8 @@ def choose(ranking: Ranking, said: Sequence[Quotable] = ()) -> list[Quotable]:
     """The best passage, and others that match nearly as well; three at most.
 
     A passage that leans on the one before it ("That makes 34 bytes") brings that one along, and a
-    short one ("A quantized file is quantized again.") the one that goes on to explain it.
+    short one ("A quantized file is quantized again.") the one that goes on to explain it. Where
+    there is room the best brings it too: the sentence that is most like "Why is X?" says that X is.
     said: passages to leave out.
     """
     best = ranking.best(QUOTES + len(said))
@@ -204,36 +205,55 @@ def choose(ranking: Ranking, said: Sequence[Quotable] = ()) -> list[Quotable]:
         for part in _with_support(passage, ranking.index) if passage not in said else ():
             if part not in (*chosen, *said) and len(chosen) < QUOTES:
                 chosen.append(part)
+    _, after = _beside(near[0], ranking.index)
+    if after and near[0] in chosen and after not in (*chosen, *said) and len(chosen) < QUOTES:
+        chosen.insert(chosen.index(near[0]) + 1, after)
     return chosen
 
 
 def _with_support(passage: Quotable, index: LessonIndex) -> list[Quotable]:
-    place = index.passages.index(passage)
-    before, after = (
-        p if p and p.section == passage.section and p.kind == "sentence" else None
-        for p in (
-            index.passages[place - 1] if place else None,
-            index.passages[place + 1] if place + 1 < len(index.passages) else None,
-        )
-    )
+    before, after = _beside(passage, index)
     if passage.kind == "sentence" and before and _LEANS.match(passage.text):
         return [before, passage]
-    if passage.kind != "row" and after and len(passage.text.split()) < SHORT:
+    if after and len(passage.text.split()) < SHORT:
         return [passage, after]
     return [passage]
+
+
+def _beside(passage: Quotable, index: LessonIndex) -> tuple[Quotable | None, Quotable | None]:
+    """The sentences of its section before and after it, if any; a table's row has none."""
+    place = index.passages.index(passage)
+    near = (
+        index.passages[i] if 0 <= i < len(index.passages) else None for i in (place - 1, place + 1)
+    )
+    before, after = (
+        p
+        if p and passage.kind != "row" and (p.section, p.kind) == (passage.section, "sentence")
+        else None
+        for p in near
+    )
+    return before, after
 
 
 def cite(passages: Sequence[Quotable]) -> tuple[Citation, ...]:
     leads = []
     for i, passage in enumerate(passages):
         lead = _lead(passage)
-        if i and lead == _lead(passages[i - 1]):
+        if i and _follows(passages[i - 1], passage):
+            lead = "It goes on:"
+        elif i and lead == _lead(passages[i - 1]):
             lead = "It also says:" if passage.kind == "sentence" else "And:"
         leads.append(lead)
     return tuple(
         Citation(p.anchor, p.section, p.text, lead, p.context if p.kind == "row" else "")
         for p, lead in zip(passages, leads, strict=True)
     )
+
+
+def _follows(before: Quotable, passage: Quotable) -> bool:
+    """Whether a sentence stands next after another passage, by the page's anchors (p-1, p-2, …)."""
+    numbers = [int(p.anchor[2:]) for p in (before, passage) if re.fullmatch(r"p-\d+", p.anchor)]
+    return passage.kind == "sentence" and len(numbers) == 2 and numbers[1] == numbers[0] + 1
 
 
 def _lead(passage: Quotable) -> str:

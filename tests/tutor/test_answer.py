@@ -44,12 +44,18 @@ def chosen(*scores: float) -> list[str]:
 
 
 def test_only_what_matches_nearly_as_well_as_the_best_comes_along() -> None:
-    assert chosen(0.9, 0.1, 0.1, 0.1, 0.7) == ["p-1", "p-5"]
-    assert chosen(0.9, 0.1, 0.1, 0.1, 0.5) == ["p-1"]
+    assert chosen(0.1, 0.1, 0.1, 0.9, 0.7) == ["p-4", "p-5"]
+    assert chosen(0.1, 0.1, 0.1, 0.9, 0.5) == ["p-4"]
+
+
+def test_the_best_brings_the_sentence_after_it_where_there_is_room() -> None:
+    assert chosen(0.9, 0.1, 0.1, 0.1, 0.1) == ["p-1", "p-2"]
+    assert chosen(0.9, 0.1, 0.1, 0.1, 0.7) == ["p-1", "p-2", "p-5"]
+    assert chosen(0.9, 0.1, 0.7, 0.1, 0.8) == ["p-1", "p-5", "p-3"]
 
 
 def test_a_passage_that_leans_on_the_one_before_brings_it() -> None:
-    assert chosen(0.1, 0.9, 0.1, 0.1, 0.1) == ["p-1", "p-2"]
+    assert chosen(0.1, 0.9, 0.1, 0.1, 0.8) == ["p-1", "p-2", "p-5"]
 
 
 def test_a_short_one_brings_the_one_that_explains_it() -> None:
@@ -90,6 +96,12 @@ def test_a_lead_is_not_said_twice_in_a_row() -> None:
     items = [part(f"p-{n}", f"Do {n}.", "Files", "item") for n in range(2)]
     found = cite([part("p", FIRST), part("q", LEANS), *items])
     assert [citation.lead for citation in found[1::2]] == ["It also says:", "And:"]
+
+
+def test_a_sentence_that_stands_next_goes_on() -> None:
+    found = cite([part("p-1", FIRST), part("p-2", LEANS), part("p-4", AFTER), part("p-5", "It.")])
+    leads = ["The lesson says:", "It goes on:", "It also says:", "It goes on:"]
+    assert [citation.lead for citation in found] == leads
 
 
 def test_a_quote_is_the_passage_itself_and_a_row_has_its_columns() -> None:
@@ -162,6 +174,7 @@ def test_more_of_an_answer_is_what_was_not_quoted_yet() -> None:
     ranking = Ranking(FILES, np.array([0.9, 0.1, 0.1, 0.1, 0.7]), None)
     first = choose(ranking)
     assert [p.anchor for p in choose(ranking, first[:1])] == ["p-5"]
+    assert [p.anchor for p in choose(ranking, first)] == []
     asked = "Does a quantized file store every weight of a model in fewer bits?"
     said = answer.answer(asked, FILES)
     more = answer.answer("tell me more", FILES, previous=asked)
