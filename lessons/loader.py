@@ -157,7 +157,11 @@ def _check_links(
         for line, address in lesson.page.links:
             if wrong := _broken(address, lesson.entry.slug, slugs, anchors):
                 problems.add(line, f"the link to {address} {wrong[0]}", wrong[1], path=path)
-        for slug in lesson.related:
+        for place, slug in enumerate(lesson.related):
+            if slug in lesson.related[:place]:
+                problems.add(
+                    slug.line, f'related: "{slug}" stands twice', "name it once", path=path
+                )
             if slug not in slugs or slug == lesson.entry.slug:
                 what = "is this lesson itself" if slug in slugs else "is not in the catalogue"
                 problems.add(

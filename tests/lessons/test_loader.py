@@ -151,6 +151,14 @@ def test_keep_going_names_the_authors_choice_or_the_three_nearest(tmp_path):
     assert len(cards("aaaa")) == 3
 
 
+def test_a_lesson_that_is_named_twice_to_keep_going_is_found(tmp_path):
+    twice = content.LESSON.replace("related: []", "related: [aaaa, aaaa]")
+    directory = content.write(tmp_path, "aaaa", "bbbb")
+    content.write_lesson(directory, "bbbb", lesson=twice)
+    with pytest.raises(LessonErrors, match='related: "aaaa" stands twice; name it once'):
+        loader.load(directory)
+
+
 def test_a_link_that_breaks_when_another_lesson_goes_is_found(tmp_path):
     directory = content.write(tmp_path, "one", "two")
     content.write_lesson(
