@@ -12,16 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.db import transaction
 from django.urls import Resolver404, resolve
-from django.utils.module_loading import import_string
 
 from lessons import catalogue, embeddings, folder, related, search_index
 from lessons.catalogue import Entry
 from lessons.folder import ParsedLesson
 from lessons.models import Choice, Lesson, Passage, Question
 from lessons.problems import LessonErrors, Problems
+from quant import links
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
@@ -201,8 +200,7 @@ def _broken(
         page = resolve(parts.path)
     except Resolver404:
         return "leads to no page of this site", "correct the address"
-    checked: tuple[str, str] | None = import_string(settings.LINK_CHECKER)(page, parts.query)
-    return checked
+    return links.problem(page, parts.query)
 
 
 def _store(lesson: ParsedLesson, digest: str) -> int:

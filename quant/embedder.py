@@ -18,12 +18,14 @@ NAME = "all-minilm-l6-v2"
 class Embedder:
     """A BERT-like embedder. One thread at a time.
 
-    Texts longer than the model's context (512 tokens) are cut off there.
+    Texts longer than the model's context (512 tokens) are cut off there. adapter: as llama.Context.
     """
 
     MAX_SEQUENCES = 64
 
-    def __init__(self, path: Path, *, n_threads: int | None = None) -> None:
+    def __init__(
+        self, path: Path, *, n_threads: int | None = None, adapter: Path | None = None
+    ) -> None:
         self.model = Model(path)
         self._n_threads = n_threads
         size = self.model.n_ctx_train
@@ -36,6 +38,7 @@ class Embedder:
             kv_unified=True,
             n_threads=n_threads,
             embedding=True,
+            adapter=adapter,
         )
 
     @property

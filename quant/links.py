@@ -1,7 +1,6 @@
 """Whether a link into the lab, the layer's page or the planner chooses what these know.
 
-The lessons' check asks here, by the name that the settings give: an author hears of a misspelt
-type at once, and not from a reader.
+The lessons' check asks here: an author hears of a misspelt type at once, and not from a reader.
 """
 
 from collections.abc import Iterable

@@ -22,7 +22,7 @@ class Reader(Protocol):
     """The embedder, in this process or behind the engine."""
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(n, 384), each row of length 1."""
+        """(n, 384), each row of length 1: questions, to be compared with passages' vectors."""
 
     def judge(self, question: str, passages: Sequence[str]) -> NDArray[np.float64]:
         """(n,): as quant.cross_encoder.CrossEncoder.scores."""
@@ -33,9 +33,10 @@ class NoReader(Exception):
 
 
 NEAR = 0.3  # a further quote must score within this of the best, by words and vectors alone,
-NEAR_READ = 0.6  # and within this once the passages have been read
+NEAR_READ = 1.0  # and within this once the passages have been read
 QUOTES = 3
 ASK_WHOLE = "I need a little more than that: ask me a whole question about this lesson, please."
+MATCHES = 0.4  # another lesson is read only if it scores this: 95% of covered questions do
 SURE = 0.7  # how likely another lesson must cover a question to be named
 SHORT = 9  # words; shorter passages rarely say enough alone
 REQUIRED = ("The premise", verdict.DOES_WELL, verdict.CANNOT, "Practice this safely")
@@ -301,10 +302,9 @@ def _elsewhere(
     others = [index for index in lessons if index.slug != here.slug]
     vectors = [index for index in others if index.vectors is not None] if reader else []
     vector = reader.embed([question])[0] if reader and vectors else None
-    near = sorted(
-        others,
-        key=lambda index: -rank(index, Asked.of(question, index), vector).scores.max(initial=0),
-    )[:2]
+    matched = [(rank(index, Asked.of(question, index), vector).matched, index) for index in others]
+    matched.sort(key=lambda entry: -entry[0])
+    near = [index for score, index in matched[:2] if vector is None or score >= MATCHES]
     found = [_judged(Asked.of(question, index), index, reader) for index in near]
     sure = [f for f in found if f.covered and f.chance >= SURE]
     return max(sure, key=lambda f: f.chance).ranking.index if sure else None

@@ -6,9 +6,9 @@ and 0.03 × BM25 of the passage with its surroundings. On the tuning half of tes
 first three for 92%; the cosine alone 64% and 81%, BM25 alone 69% and 81%. A ranker of twelve
 learnt weights did no better on lessons that it had not seen.
 
-The best eight are then read together with the question (quant.cross_encoder), and its log-odds
-count too. On 220 covered questions of tests/tutor/questions_unseen, which it was not trained on,
-that puts a right passage first for 74% instead of 66%, and among the first three for 89, not 85%.
+The question's vector is that of an encoder trained for this (reader.QUESTIONS), the passages' are
+the embedder's own. The best eight are then read together with the question (quant.cross_encoder),
+and its log-odds count too. tutor/EXPERIMENTS.md has the figures.
 """
 
 import re
@@ -24,7 +24,7 @@ from tutor.index import LessonIndex, Quotable
 
 COSINE, SECTION, ALONE, AROUND = 0.7, 0.3, 0.03, 0.03
 DEFINES, COUNTS, ASIDE = 0.08, 0.04, -0.06
-READ, JUDGED = 8, 0.15  # passages that are read closely; what a score of theirs counts
+READ, JUDGED = 8, 0.2  # passages that are read closely; what a score of theirs counts
 Judge = Callable[[str, Sequence[str]], NDArray[np.float64]]
 
 _FILLER = re.compile(

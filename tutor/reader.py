@@ -9,7 +9,9 @@ from quant.cross_encoder import CrossEncoder
 from quant.embedder import NAME, Embedder
 from quant.registry import path_of
 
-ADAPTER = Path(__file__).with_name("cross-encoder-Q8_0.gguf")  # how it was made: EXPERIMENTS.md
+# Adapters of the embedder. How they were made: EXPERIMENTS.md
+JUDGE = Path(__file__).with_name("cross-encoder-Q8_0.gguf")
+QUESTIONS = Path(__file__).with_name("question-encoder-Q8_0.gguf")
 
 
 class LocalReader:
@@ -17,7 +19,7 @@ class LocalReader:
     and the texts are short."""
 
     def __init__(self, path: Path | None = None) -> None:
-        embedder = Embedder(path or path_of(NAME), n_threads=1)
+        embedder = Embedder(path or path_of(NAME), n_threads=1, adapter=QUESTIONS)
         self.embed = embedder.embed
-        self.judge = CrossEncoder(embedder, ADAPTER, n_threads=1).scores
+        self.judge = CrossEncoder(embedder, JUDGE, n_threads=1).scores
         self.judge("ready", ["ready"])

@@ -270,8 +270,6 @@ PREVIEW_DIR = Path(os.environ["OPENBOOK_PREVIEW"]) if os.environ.get("OPENBOOK_P
 QUANT_TEXT_PROVIDER = "lessons.evals.lesson_text"
 QUANT_TASK_PROVIDER = "lessons.evals.quiz_tasks"
 QUANT_PROMPT_PROVIDER = "lessons.evals.lesson_prompts"
-# lessons knows neither lab nor planner: it asks this whether a link chooses what they have.
-LINK_CHECKER = "quant.links.problem"
 # What a model file's page offers to do for the tutor.
 QUANT_TUTOR_PROVIDER = "tutor.model_choice.offer"
 # Who may add model files and name paths on this machine.

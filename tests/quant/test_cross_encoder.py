@@ -10,7 +10,7 @@ import pytest
 from quant.cross_encoder import HEAD, CrossEncoder, read_head
 from quant.embedder import Embedder
 from quant.llama import LlamaError
-from tutor.reader import ADAPTER
+from tutor.reader import JUDGE
 
 SAID = "Bits. | A Q8_0 block holds 32 weights and one scale of 16 bits."
 
@@ -24,7 +24,7 @@ def embedder(real: Callable[[str], Path]) -> Iterator[Embedder]:
 
 @pytest.fixture(scope="module")
 def encoder(embedder: Embedder) -> CrossEncoder:
-    return CrossEncoder(embedder, ADAPTER, n_threads=1)
+    return CrossEncoder(embedder, JUDGE, n_threads=1)
 
 
 def write_adapter(path: Path, head: list[float], rank: int = 4, scale: float = 0.0) -> Path:

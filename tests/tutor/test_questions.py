@@ -1,5 +1,5 @@
 """The tutor on judged questions that it was not fitted on, against floors a little below what was
-measured, so that a change which makes it worse is seen."""
+measured, so that a change which makes it worse is seen. Every fourth line: all take a minute."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ import pytest
 
 from tutor import asking, evaluation, index, quizhelp
 
-FILE = Path(__file__).with_name("questions_unseen.jsonl")
-FLOORS = {"answerable_accuracy": 0.72, "refusal_recall": 0.91, "refusal_precision": 0.83}
-CEILING = {"over_refusal": 0.13}
+FILE = Path(__file__).with_name("questions_examiners.jsonl")
+FLOORS = {"answerable_accuracy": 0.85, "refusal_recall": 0.92, "refusal_precision": 0.8}
+CEILING = {"over_refusal": 0.1}
 
 
 @pytest.mark.django_db
-def test_the_report_half_is_answered_as_well_as_measured(embedded_lessons, reader) -> None:
-    cases = [case for case in evaluation.read(FILE, judged=True) if case.half == "report"]
+def test_the_examiners_questions_are_answered_as_well_as_measured(embedded_lessons, reader) -> None:
+    cases = evaluation.read(FILE, judged=True)[::4]
     outcomes = []
     for case in cases:
         found = asking.ask(case.lesson, case.question, reader, case.previous).answer

@@ -210,6 +210,7 @@ async def models(request: Request) -> Response:
 
 
 async def embeddings(request: Request) -> Response:
+    """Of questions: the tutor's encoder of these, to be compared with the passages' vectors."""
     body = await _body(request)
     found = await _ready(request)
     texts = body.get("input")

@@ -9,8 +9,13 @@ base model's own files are in the wheel that quant/models.toml names.
 
 1. SQuAD 2.0's development set (Rajpurkar et al., arXiv:1806.03822, CC BY-SA 4.0: questions on
    Wikipedia, half of them without an answer in the text), each sentence of a paragraph a candidate.
-2. Judged questions on the lessons (lines of half "tune"), the ten best-ranked passages candidates.
+2. Judged questions on the lessons (lines of half "tune"): the twelve passages ranked best, and
+   those that follow the first four, are candidates.
 3. Each matrix's change cut to its 32 largest singular values, and an epoch more of 2 for those.
+
+The shipped file went on from there with questions that came later (`--go-on OLD.gguf`, the new
+questions' file last): two epochs and, cut again, a third, each of all new questions, 900 of the
+older ones and some hundred of SQuAD, so that nothing is forgotten.
 
 The loss of a question is a softmax over its candidates and "none of them", whose score is 0.
 Matrices alone are changed: llama.cpp's adapters know no other changes.
@@ -37,7 +42,7 @@ from torch.nn import functional
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
-from quant.cross_encoder import HEAD, PAIR, QUESTION  # noqa: E402
+from quant.cross_encoder import HEAD, PAIR, QUESTION, read_head  # noqa: E402
 from tutor import asking, evaluation, followups, index  # noqa: E402
 from tutor.ranking import Asked, rank  # noqa: E402
 
@@ -115,6 +120,22 @@ class CrossEncoder(nn.Module):
         nn.init.normal_(self.head.weight, 0, 0.01)
         nn.init.constant_(self.head.bias, -1.0)
 
+    def go_on_from(self, adapter: Path) -> None:
+        reader = gguf.GGUFReader(adapter)
+        halves = {t.name: gguf.quants.dequantize(t.data, t.tensor_type) for t in reader.tensors}
+        with torch.no_grad():
+            for i, block in enumerate(self.blocks):
+                for ours, (_, name) in MATRICES.items():
+                    a, b = (torch.tensor(halves[f"blk.{i}.{name}.weight.lora_{h}"]) for h in "ab")
+                    getattr(block, ours).weight += b @ a
+            head = torch.tensor(read_head(adapter))
+            self.head.weight[0], self.head.bias[0] = head[:-1], head[-1]
+
+    def cut(self) -> None:
+        for block in self.blocks:
+            for name in MATRICES:
+                getattr(block, name).cut(RANK)
+
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """tokens: (n, length), 0 after a pair's end. (n,) scores."""
         real = tokens > 0
@@ -176,8 +197,9 @@ def judged(paths: Iterable[Path]) -> list[Group]:
                 for i, p in enumerate(lesson.passages)
                 if any(re.search(x, p.read, re.IGNORECASE | re.DOTALL) for x in case.any_of)
             }
-            places = [int(i) for i in ranking.order[:10]]
-            places += [i for i in sorted(right)[:4] if i not in places]
+            places = [int(i) for i in ranking.order[:12]]
+            after = [i + 1 for i in places[:4] if i + 1 < len(lesson.passages)]
+            places = list(dict.fromkeys([*places, *after, *sorted(right)[:4]]))
             if right or case.expect == "not_covered":
                 rows = [(lesson.in_place(i), i in right) for i in places]
                 groups.append((asked.mended, rows))
@@ -231,23 +253,26 @@ def _loss(scores: torch.Tensor, right: list[bool]) -> torch.Tensor:
     return -torch.logsumexp(chances[1:][torch.tensor(right)], 0) if any(right) else -chances[0]
 
 
-def save(model: CrossEncoder, path: Path) -> None:
+def save_adapter(
+    model: CrossEncoder, path: Path, name: str, licence: str, head: list[float] | None = None
+) -> None:
+    """head: kept beside the matrices' changes, for the cross-encoder."""
     writer = gguf.GGUFWriter(path, "bert")
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", float(RANK))
-    writer.add_name("Cross-encoder for all-minilm-l6-v2")
-    writer.add_license("CC-BY-SA-4.0")
-    head = torch.cat([model.head.weight[0], model.head.bias]).detach().tolist()
-    writer.add_array(HEAD, head)
+    writer.add_name(name)
+    writer.add_license(licence)
+    if head:
+        writer.add_array(HEAD, head)
     kind = gguf.GGMLQuantizationType.Q8_0
     for i, block in enumerate(model.blocks):
-        for ours, (_, name) in MATRICES.items():
+        for ours, (_, tensor) in MATRICES.items():
             for half in "ab":
                 values = getattr(getattr(block, ours), half).detach().float().numpy()
                 rows = gguf.quants.quantize(np.ascontiguousarray(values), kind)
-                tensor = f"blk.{i}.{name}.weight.lora_{half}"
-                writer.add_tensor(tensor, rows, raw_shape=rows.shape, raw_dtype=kind)
+                called = f"blk.{i}.{tensor}.weight.lora_{half}"
+                writer.add_tensor(called, rows, raw_shape=rows.shape, raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -259,6 +284,7 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("squad", type=Path)
     parser.add_argument("questions", type=Path, nargs="+")
+    parser.add_argument("--go-on", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.manual_seed(0)
@@ -276,15 +302,28 @@ def main() -> None:
             found.append((pairs, [right for _, right in rows]))
         return found
 
-    model = CrossEncoder(options.model)
-    lessons = read(judged(options.questions))
-    fit(model, read(squad(options.squad)), epochs=1, rate=8e-5, most=4)
-    fit(model, lessons, epochs=2, rate=6e-5, most=5)
-    for block in model.blocks:
-        for name in MATRICES:
-            getattr(block, name).cut(RANK)
-    fit(model, lessons, epochs=1, rate=2e-4, most=4)
-    save(model, options.out)
+    model, public = CrossEncoder(options.model), read(squad(options.squad))
+    *older, newest = (read(judged([path])) for path in options.questions)
+    before = [group for groups in older for group in groups]
+    if options.go_on:
+        rng = random.Random(1)
+
+        def some(count: int) -> list[Read]:
+            return newest + rng.sample(before, 900) + rng.sample(public, count)
+
+        model.go_on_from(options.go_on)
+        fit(model, some(500), epochs=1, rate=6e-5, most=6)
+        fit(model, some(300), epochs=1, rate=5e-5, most=6)
+        model.cut()
+        fit(model, some(200), epochs=1, rate=2e-4, most=5)
+    else:
+        fit(model, public, epochs=1, rate=8e-5, most=4)
+        fit(model, before + newest, epochs=2, rate=6e-5, most=5)
+        model.cut()
+        fit(model, before + newest, epochs=1, rate=2e-4, most=4)
+    head = torch.cat([model.head.weight[0], model.head.bias]).detach().tolist()
+    name = "Cross-encoder for all-minilm-l6-v2"
+    save_adapter(model, options.out, name, "CC-BY-SA-4.0", head)
 
 
 if __name__ == "__main__":
