@@ -224,16 +224,15 @@ def _with_support(passage: Quotable, index: LessonIndex) -> list[Quotable]:
 def _beside(passage: Quotable, index: LessonIndex) -> tuple[Quotable | None, Quotable | None]:
     """The sentences of its section before and after it, if any; a table's row has none."""
     place = index.passages.index(passage)
-    near = (
-        index.passages[i] if 0 <= i < len(index.passages) else None for i in (place - 1, place + 1)
-    )
-    before, after = (
-        p
-        if p and passage.kind != "row" and (p.section, p.kind) == (passage.section, "sentence")
-        else None
-        for p in near
-    )
-    return before, after
+
+    def sentence(at: int) -> Quotable | None:
+        if passage.kind == "row" or not 0 <= at < len(index.passages):
+            return None
+        found = index.passages[at]
+        wanted = (passage.section, "sentence")
+        return found if (found.section, found.kind) == wanted else None
+
+    return sentence(place - 1), sentence(place + 1)
 
 
 def cite(passages: Sequence[Quotable]) -> tuple[Citation, ...]:
@@ -252,9 +251,11 @@ def cite(passages: Sequence[Quotable]) -> tuple[Citation, ...]:
 
 
 def _follows(before: Quotable, passage: Quotable) -> bool:
-    """Whether a sentence stands next after another passage, by the page's anchors (p-1, p-2, …)."""
+    """Whether a sentence stands next in its section, by the page's anchors (p-1, p-2, …)."""
+    if passage.kind != "sentence" or before.kind == "row" or before.section != passage.section:
+        return False
     numbers = [int(p.anchor[2:]) for p in (before, passage) if re.fullmatch(r"p-\d+", p.anchor)]
-    return passage.kind == "sentence" and len(numbers) == 2 and numbers[1] == numbers[0] + 1
+    return len(numbers) == 2 and numbers[1] == numbers[0] + 1
 
 
 def _lead(passage: Quotable) -> str:

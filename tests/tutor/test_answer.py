@@ -104,6 +104,13 @@ def test_a_sentence_that_stands_next_goes_on() -> None:
     assert [citation.lead for citation in found] == leads
 
 
+def test_nothing_goes_on_from_another_section_or_from_a_table() -> None:
+    elsewhere = cite([part("p-4", AFTER), part("p-5", OTHER, "Phones")])
+    assert elsewhere[1].lead == "It also says:"
+    row = part("p-1", "Q4_K_M 4.9 GB", kind="row", context="type, size")
+    assert cite([row, part("p-2", LEANS)])[1].lead == "The lesson says:"
+
+
 def test_a_quote_is_the_passage_itself_and_a_row_has_its_columns() -> None:
     row = part("p-9", "Q4_K_M 4.9 GB", kind="row", context="type, size")
     (found,) = cite([row])
