@@ -298,12 +298,18 @@ def with_matrix(name: str) -> str:
     return f"{variants.IMATRIX}-{name}" if name in TYPES and name != "Q8_0" else name
 
 
+def boxes() -> dict[str, str]:
+    """The types that a link or an experiment may name, and the box of the form for each."""
+    plain = {name: name for name in TYPES | METHODS}
+    return plain | {with_matrix(name): name for name in TYPES}
+
+
 def _types_as_filled_in(names: Iterable[str]) -> dict[str, Any]:
-    plain = {with_matrix(name): name for name in TYPES if with_matrix(name) != name}
-    asked = [name for name in names if name in TYPES | METHODS | plain]
+    known = boxes()
+    asked = [name for name in names if name in known]
     return {
-        "types": [plain.get(name, name) for name in asked] or list(DEFAULT_TYPES),
-        "imatrix": any(name in plain for name in asked),
+        "types": [known[name] for name in asked] or list(DEFAULT_TYPES),
+        "imatrix": any(known[name] != name for name in asked),
     }
 
 

@@ -3,13 +3,13 @@
 The lessons' check asks here: an author hears of a misspelt type at once, and not from a reader.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from django.http import QueryDict
 from django.urls import ResolverMatch
 
 from quant import registry
-from quant.forms import METHODS, TYPES, with_matrix
+from quant.forms import boxes
 from quant.layer_form import LayerForm
 from quant.planner.forms import PlannerForm
 
@@ -24,10 +24,10 @@ def _lab(query: QueryDict) -> tuple[str, str] | None:
     if wrong := _unknown(query, ("source", "types")):
         return wrong
     source = query.get("source")
-    if source is not None and source not in registry.entries():
-        names = ", ".join(registry.entries())
-        return f"chooses no model of the registry: {source}", f"use one of {names}"
-    types = [*TYPES, *METHODS, *(with_matrix(name) for name in TYPES if name != "Q8_0")]
+    models = registry.entries()
+    if source is not None and source not in models:
+        return f"chooses no model of the registry: {source}", f"use one of {', '.join(models)}"
+    types = boxes()
     for name in query.get("types", "Q8_0").split(","):
         if name not in types:
             return f"chooses no type: {name or 'an empty one'}", f"use {', '.join(types)}"
@@ -51,14 +51,15 @@ def _planner(query: QueryDict) -> tuple[str, str] | None:
     return _first_error(form)
 
 
-def _unknown(query: QueryDict, known: Iterable[str]) -> tuple[str, str] | None:
-    names = list(known)
-    wrong = next((name for name in query if name not in names), None)
-    return (f"chooses by {wrong}, which is nothing", f"use {', '.join(names)}") if wrong else None
+def _unknown(query: QueryDict, known: Collection[str]) -> tuple[str, str] | None:
+    for name in query:
+        if name not in known:
+            return f"chooses by {name}, which is no field of it", f"use {', '.join(known)}"
+    return None
 
 
 def _first_error(form: LayerForm | PlannerForm) -> tuple[str, str] | None:
-    for name, errors in form.errors.items():
+    for name, (error, *_) in form.errors.items():
         where = "" if name == "__all__" else f" in {name}"
-        return f"chooses what there isn't{where}: {errors[0]}", "correct the address"
+        return f"chooses what there isn't{where}: {error}", "correct the address"
     return None

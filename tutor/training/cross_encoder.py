@@ -136,13 +136,17 @@ class CrossEncoder(nn.Module):
             for name in MATRICES:
                 getattr(block, name).cut(RANK)
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """tokens: (n, length), 0 after a pair's end. (n,) scores."""
-        real = tokens > 0
+    def states(self, tokens: torch.Tensor) -> torch.Tensor:
+        """tokens: (n, length), 0 after a text's end. (n, length, WIDTH) after the last block."""
         x = functional.embedding(tokens, self.words) + self.places[: tokens.shape[1]] + self.kind
         x = self.drop(functional.layer_norm(x, (WIDTH,), *self.norm, eps=1e-12))
         for block in self.blocks:
-            x = block(x, real[:, None, None, :])
+            x = block(x, (tokens > 0)[:, None, None, :])
+        return x
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """tokens: (n, length), 0 after a pair's end. (n,) scores."""
+        x, real = self.states(tokens), tokens > 0
         ends = (tokens == SEP).long().cumsum(1)
         asked, read = (ends == 0) & real, (ends == 1) & real & (tokens != SEP)
         asked[:, 0] = False
@@ -181,6 +185,15 @@ def _shared(question: str, passage: str) -> float:
     return len(words & set(re.findall(r"\w+", passage.lower()))) / max(len(words), 1)
 
 
+def answers(case: evaluation.Case, lesson: index.LessonIndex) -> list[int]:
+    """The places of the passages that answer a question."""
+    return [
+        i
+        for i, p in enumerate(lesson.passages)
+        if any(re.search(x, p.read, re.IGNORECASE | re.DOTALL) for x in case.any_of)
+    ]
+
+
 def judged(paths: Iterable[Path]) -> list[Group]:
     reader = asking.local_reader(print)
     assert reader
@@ -192,14 +205,10 @@ def judged(paths: Iterable[Path]) -> list[Group]:
             lesson = index.of(asking.lesson(case.lesson))
             asked = followups.continued(Asked.of(case.question, lesson), case.previous, lesson)
             ranking = rank(lesson, asked, reader.embed([asked.mended])[0])
-            right = {
-                i
-                for i, p in enumerate(lesson.passages)
-                if any(re.search(x, p.read, re.IGNORECASE | re.DOTALL) for x in case.any_of)
-            }
+            right = answers(case, lesson)
             places = [int(i) for i in ranking.order[:12]]
             after = [i + 1 for i in places[:4] if i + 1 < len(lesson.passages)]
-            places = list(dict.fromkeys([*places, *after, *sorted(right)[:4]]))
+            places = list(dict.fromkeys([*places, *after, *right[:4]]))
             if right or case.expect == "not_covered":
                 rows = [(lesson.in_place(i), i in right) for i in places]
                 groups.append((asked.mended, rows))
@@ -279,6 +288,13 @@ def save_adapter(
     writer.close()
 
 
+def tokenizer_of(folder: Path) -> Tokenizer:
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
@@ -288,9 +304,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.manual_seed(0)
-    tokenizer = Tokenizer.from_file(str(options.model / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
+    tokenizer = tokenizer_of(options.model)
 
     def read(groups: list[Group]) -> list[Read]:
         found = []

@@ -11,13 +11,20 @@ they are ranked with (ranking.py), so that it learns what words alone don't find
 
 import argparse
 import random
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from cross_encoder import CLS, QUESTION, SEP, WIDTH, CrossEncoder, save_adapter
+from cross_encoder import (
+    CLS,
+    QUESTION,
+    SEP,
+    CrossEncoder,
+    answers,
+    save_adapter,
+    tokenizer_of,
+)
 from tokenizers import Tokenizer
 from torch import nn
 from torch.nn import functional
@@ -47,12 +54,7 @@ def read(paths: Iterable[Path], tokenizer: Tokenizer) -> list[Case]:
                 continue
             lesson = index.of(asking.lesson(case.lesson))
             asked = followups.continued(Asked.of(case.question, lesson), case.previous, lesson)
-            right = [
-                i
-                for i, p in enumerate(lesson.passages)
-                if any(re.search(x, p.read, re.IGNORECASE | re.DOTALL) for x in case.any_of)
-            ]
-            if right:
+            if right := answers(case, lesson):
                 ids = tokenizer.encode(asked.mended, add_special_tokens=False).ids[:QUESTION]
                 near = COSINE * lesson.vectors + SECTION * lesson.section_means
                 cases.append(
@@ -69,11 +71,7 @@ def read(paths: Iterable[Path], tokenizer: Tokenizer) -> list[Case]:
 def encode(model: CrossEncoder, tokens: torch.Tensor) -> torch.Tensor:
     """(n, 384), each row of length 1."""
     real = tokens > 0
-    x = functional.embedding(tokens, model.words) + model.places[: tokens.shape[1]] + model.kind
-    x = model.drop(functional.layer_norm(x, (WIDTH,), *model.norm, eps=1e-12))
-    for block in model.blocks:
-        x = block(x, real[:, None, None, :])
-    means = (x * real[..., None]).sum(1) / real.sum(1, keepdim=True)
+    means = (model.states(tokens) * real[..., None]).sum(1) / real.sum(1, keepdim=True)
     return functional.normalize(means, dim=1)
 
 
@@ -111,11 +109,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.manual_seed(0)
-    tokenizer = Tokenizer.from_file(str(options.model / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
     model = CrossEncoder(options.model)
-    fit(model, read(options.questions, tokenizer))
+    fit(model, read(options.questions, tokenizer_of(options.model)))
     model.cut()
     save_adapter(model, options.out, "Question encoder for all-minilm-l6-v2", "Apache-2.0")
 
