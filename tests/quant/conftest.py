@@ -105,3 +105,13 @@ def real() -> Callable[[str], Path]:
         return found
 
     return path
+
+
+@pytest.fixture
+def store(settings, tmp_path: Path, tiny: Path) -> Path:
+    """A data folder with one model; no Redis."""
+    settings.DATA_DIR, settings.MODELS_DIR = tmp_path, tmp_path / "models"
+    settings.REDIS_URL = f"unix://{tmp_path}/redis.sock"
+    settings.MODELS_DIR.mkdir()
+    (settings.MODELS_DIR / "tiny-F32.gguf").symlink_to(tiny)
+    return settings.MODELS_DIR

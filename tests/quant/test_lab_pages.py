@@ -1,4 +1,3 @@
-import json
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -11,40 +10,10 @@ from quant import experiment as run
 from quant import lab
 from quant.models import Experiment, State, Step
 from quant.progress import seconds_left
+from tests.quant.lab_form import TEXT, end, filled, start
 from tests.quant.lab_site import files_of_at_most
 
-pytestmark = pytest.mark.django_db
-TEXT = "Some words to measure with. " * 400
-
-
-@pytest.fixture(autouse=True)
-def store(settings, tmp_path: Path, tiny: Path) -> Path:
-    """A data folder with one model; no Redis."""
-    settings.DATA_DIR, settings.MODELS_DIR = tmp_path, tmp_path / "models"
-    settings.REDIS_URL = f"unix://{tmp_path}/redis.sock"
-    settings.MODELS_DIR.mkdir()
-    (settings.MODELS_DIR / "tiny-F32.gguf").symlink_to(tiny)
-    return settings.MODELS_DIR
-
-
-def filled(**changes: object) -> dict[str, object]:
-    """The form as somebody sends it."""
-    return {
-        "source": "tiny-F32.gguf",
-        "types": ["Q8_0", "Q4_K_M"],
-        "prompt_1": "Hello?",
-        "text": "own",
-        "own_text": TEXT,
-        "tasks": "none",
-        "windows": "2",
-        "limit": "90",
-    } | changes
-
-
-def start(client, **changes: object) -> Experiment:
-    answer = client.post("/lab/", filled(**changes))
-    assert answer.status_code == 302, answer.content.decode()
-    return Experiment.objects.get()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]
 
 
 def test_the_form_shows_models_types_and_prompts(client):
@@ -280,10 +249,6 @@ def test_exports_hold_what_is_known(client):
     assert lines[1].startswith("F16,")
 
 
-def end(experiment: Experiment, state: State = State.DONE) -> None:
-    Experiment.objects.filter(pk=experiment.pk).update(state=state, finished=timezone.now())
-
-
 def test_notes_are_kept_shown_and_exported(client):
     experiment = start(client)
     end(experiment)
@@ -322,99 +287,3 @@ def test_a_page_that_renews_itself_asks_for_no_notes(client):
     page = client.get(f"/lab/{experiment.pk}/").content.decode()
     assert "can be written once the experiment has ended" in page
     assert 'id="id_notes"' not in page
-
-
-def with_files(experiment: Experiment, state: State = State.DONE) -> dict[str, Path]:
-    """Ended, with a file of 1,000 bytes for each variant."""
-    files = {}
-    for step in experiment.steps.filter(key__startswith="quantize:"):
-        path = run.variant_path(lab.plan_of(experiment), step.type)
-        path.write_bytes(b"x" * 1000)
-        step.result = {"file": str(path), "bytes": 1000, "bits_per_weight": 8.5, "seconds": 1.0}
-        step.result |= {"tensors": {step.type: 3}, "fallbacks": {}}
-        step.state = State.DONE
-        step.save()
-        files[step.type] = path
-    end(experiment, state)
-    return files
-
-
-def test_the_room_that_files_take_is_shown(client):
-    experiment = start(client)
-    with_files(experiment)
-    page = client.get(f"/lab/{experiment.pk}/").content.decode()
-    assert "Its 3 model files take 3.0 kB." in page
-    assert "of the disk are free" in page
-    page = client.get("/lab/").content.decode()
-    assert "Their model files take 3.0 kB;" in page
-    assert "of the disk are free" in page
-
-
-def test_files_can_be_removed_and_the_report_kept(client):
-    experiment = start(client)
-    files = with_files(experiment)
-    here = f"/lab/{experiment.pk}/"
-    page = client.get(here).content.decode()
-    assert "Remove 3 files" in page
-    assert all(f"<li>{path.name}</li>" in page for path in files.values())
-    answer = client.post(f"{here}remove-files")
-    assert (answer.status_code, answer.url) == (302, f"{here}#files")
-    assert not any(path.exists() for path in files.values())
-    page = client.get(here).content.decode()
-    assert "No model file of its own is on the disk" in page
-    assert "3 × Q8_0" in page
-    for address in (f"{here}files/tiny-Q8_0.gguf", f"{here}files/tiny-Q8_0.gguf/"):
-        answer = client.get(address)
-        assert answer.status_code == 404
-        assert "This file was removed" in answer.content.decode()
-        assert f"/lab/?again={experiment.pk}" in answer.content.decode()
-    assert client.post(f"{here}remove-files").status_code == 302  # again: nothing to do
-
-
-@pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING])
-def test_a_running_experiment_keeps_its_files(client, state: State):
-    experiment = start(client)
-    files = with_files(experiment, state)
-    client.post(f"/lab/{experiment.pk}/remove-files")
-    assert all(path.exists() for path in files.values())
-    assert "Remove 3 files" not in client.get(f"/lab/{experiment.pk}/").content.decode()
-
-
-def test_a_file_that_another_experiment_starts_from_stays(client):
-    experiment = start(client)
-    files = with_files(experiment)
-    other = Experiment.objects.create(
-        plan=experiment.plan | {"source": str(files["F16"])}, queued=timezone.now()
-    )
-    here = f"/lab/{experiment.pk}/"
-    client.post(f"{here}remove-files")
-    assert [kind for kind, path in files.items() if path.exists()] == ["F16"]
-    said = f"tiny-F16.gguf can’t be removed now: experiment {other.pk} starts from it"
-    assert said in client.get(here).content.decode()
-    assert client.post(f"{here}delete").url == here
-    assert files["F16"].exists()
-
-
-def test_the_files_of_the_tutor_stay_whoever_asks(client, settings, tmp_path: Path):
-    settings.ALLOWED_HOSTS = ["testserver", "school.example"]  # where no learner may choose
-    experiment = start(client)
-    files = with_files(experiment)
-    choice = {"model": str(files["Q4_K_M"]), "trouble": ""}
-    (tmp_path / "tutor_model.json").write_text(json.dumps(choice))
-    here = f"/lab/{experiment.pk}/"
-    client.post(f"{here}remove-files")
-    assert [kind for kind, path in files.items() if path.exists()] == ["Q4_K_M"]
-    assert "can’t be removed now: the tutor uses it" in client.get(here).content.decode()
-    assert client.post(f"{here}delete").url == here
-    assert files["Q4_K_M"].exists()
-
-
-def test_what_was_stopped_makes_removed_files_again_when_it_goes_on(client):
-    experiment = start(client)
-    with_files(experiment, State.CANCELLED)
-    client.post(f"/lab/{experiment.pk}/remove-files")
-    page = client.get(f"/lab/{experiment.pk}/files/tiny-Q8_0.gguf").content.decode()
-    assert "go on" in page
-    assert lab.retry(experiment)
-    made = experiment.steps.filter(key__startswith="quantize:")
-    assert {step.state for step in made} == {State.QUEUED}

@@ -1,7 +1,5 @@
 """What an experiment may start from, and with which prompts and types."""
 
-from pathlib import Path
-
 import pytest
 from django.test import Client
 
@@ -9,30 +7,19 @@ from lessons import loader
 from quant.models import Experiment
 from quant.quantize import quantize
 from tests.lessons import content
-from tests.quant.test_lab_pages import filled
+from tests.quant.lab_form import filled, start
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]
 
 
 @pytest.fixture(autouse=True)
-def store(settings, tmp_path: Path, tiny: Path) -> Path:
-    settings.DATA_DIR, settings.MODELS_DIR = tmp_path, tmp_path / "models"
-    settings.REDIS_URL = f"unix://{tmp_path}/redis.sock"
+def on_this_machine_only(settings) -> None:
     settings.ALLOWED_HOSTS = ["localhost"]
-    settings.MODELS_DIR.mkdir()
-    (settings.MODELS_DIR / "tiny-F32.gguf").symlink_to(tiny)
-    return settings.MODELS_DIR
 
 
 @pytest.fixture
 def client() -> Client:
     return Client(headers={"host": "localhost"})
-
-
-def started(client: Client, **changes: object) -> Experiment:
-    answer = client.post("/lab/", filled(**changes))
-    assert answer.status_code == 302, answer.content.decode()
-    return Experiment.objects.get()
 
 
 def test_a_quantized_file_is_offered_apart_and_its_report_says_what_that_means(client, store, tiny):
@@ -42,13 +29,13 @@ def test_a_quantized_file_is_offered_apart_and_its_report_says_what_that_means(c
     assert 'value="tiny-Q4_1.gguf"' not in wide
     assert 'value="tiny-Q4_1.gguf"' in quantized
     assert "their variants carry both losses" in quantized
-    experiment = started(client, source="tiny-Q4_1.gguf")
+    experiment = start(client, source="tiny-Q4_1.gguf")
     page = client.get(f"/lab/{experiment.pk}/").content.decode()
     assert "The source is quantized itself (mostly Q4_1)" in page
 
 
 def test_an_unquantized_source_carries_no_warning(client):
-    page = client.get(f"/lab/{started(client).pk}/").content.decode()
+    page = client.get(f"/lab/{start(client).pk}/").content.decode()
     assert "quantized itself" not in page
 
 
@@ -62,7 +49,7 @@ def test_a_file_of_the_store_that_is_none_says_why_and_can_not_be_chosen(client,
 def test_a_file_anywhere_on_the_machine_is_taken_by_its_path(client, tmp_path, tiny):
     path = tmp_path / "elsewhere-F32.gguf"
     path.symlink_to(tiny)
-    experiment = started(client, source="path", path=str(path))
+    experiment = start(client, source="path", path=str(path))
     assert experiment.plan["source"] == str(tiny)
     page = client.get(f"/lab/?again={experiment.pk}").content.decode()
     assert 'value="path" checked' in page
@@ -95,7 +82,7 @@ def test_where_others_come_in_only_teachers_name_paths(client, settings, tiny):
 
 
 def test_ordinary_types_are_made_with_an_importance_matrix(client):
-    experiment = started(client, types=["Q8_0", "Q4_K_M", "GPTQ-Q4_1"], imatrix="on")
+    experiment = start(client, types=["Q8_0", "Q4_K_M", "GPTQ-Q4_1"], imatrix="on")
     assert experiment.plan["types"] == ["F16", "Q8_0", "IMATRIX-Q4_K_M", "GPTQ-Q4_1"]
     assert experiment.steps.filter(key="inputs").exists()
     page = client.get(f"/lab/?again={experiment.pk}").content.decode()
@@ -108,7 +95,7 @@ def test_prompts_come_from_a_lesson(client, tmp_path):
     loader.load(content.write(tmp_path, "two", "one"))
     page = client.get("/lab/").content.decode()
     assert '<option value="two">Two</option>' in page
-    experiment = started(client, prompts_from="two")
+    experiment = start(client, prompts_from="two")
     assert experiment.plan["prompts"] == ["Question 1?", "Question 2?", "Question 3?"]
     answer = client.post("/lab/", filled(prompts_from="three"))
     assert "There is no lesson three" in answer.content.decode()

@@ -7,7 +7,7 @@ from django.test import Client
 from lessons.classes import make_teacher
 from lessons.sync import delete_account
 from quant.models import Experiment, State
-from tests.quant.test_lab_pages import start
+from tests.quant.lab_form import start
 
 User = get_user_model()
 ACTS = ("stop", "retry", "notes", "remove-files", "delete")
