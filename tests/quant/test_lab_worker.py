@@ -44,8 +44,9 @@ def either_bench(request: pytest.FixtureRequest, tmp_path: Path, tiny: Path) -> 
     bench.close()
 
 
-def nothing_half_done(bench: Bench, pk: int) -> bool:
-    return not [name for name in bench.files(pk) if not name.endswith((".gguf", "text.txt"))]
+def wait_for_nothing_half_done(bench: Bench, pk: int) -> None:
+    """A worker tidies just after it has said that an experiment ended."""
+    until(lambda: all(name.endswith((".gguf", "text.txt")) for name in bench.files(pk)), 5)
 
 
 def test_an_experiment_runs_to_its_end_and_keeps_every_result(bench: Bench):
@@ -57,7 +58,7 @@ def test_an_experiment_runs_to_its_end_and_keeps_every_result(bench: Bench):
     assert results["measure:Q8_0"]["mean_kl"] > 0
     assert results["generate:Q8_0"]["outputs"][0]["prompt"] == "abc"
     assert Path(results["quantize:Q8_0"]["file"]).is_file()
-    assert nothing_half_done(bench, pk)
+    wait_for_nothing_half_done(bench, pk)
 
 
 def test_a_worker_killed_in_the_middle_takes_its_child_along_and_the_next_one_goes_on(bench: Bench):
@@ -72,7 +73,7 @@ def test_a_worker_killed_in_the_middle_takes_its_child_along_and_the_next_one_go
     after = bench.results(pk)
     assert before.items() <= after.items()
     assert after["measure:F16"]["windows"] == 2
-    assert nothing_half_done(bench, pk)
+    wait_for_nothing_half_done(bench, pk)
 
 
 def test_a_child_killed_in_the_middle_is_started_again(bench: Bench):
@@ -102,7 +103,7 @@ def test_stop_ends_the_child_and_leaves_nothing_half_done(bench: Bench):
     orphan = bench.hold(pk, "quantize", worker)
     bench.act("stop", pk)
     until(lambda: not is_alive(orphan), 1)
-    until(lambda: nothing_half_done(bench, pk), 5)
+    wait_for_nothing_half_done(bench, pk)
     assert bench.state(pk) == "cancelled"
     bench.act("retry", pk)
     bench.wait(pk, "done")
@@ -166,7 +167,7 @@ def test_a_source_deleted_in_the_middle_costs_nothing_that_was_finished(
     os.kill(held, signal.SIGCONT)
     bench.wait(pk, "failed")
     assert "deleted-F32.gguf" in bench.error(pk)
-    assert nothing_half_done(bench, pk)
+    wait_for_nothing_half_done(bench, pk)
     before = bench.results(pk)
     source.write_bytes(tiny.read_bytes())
     bench.act("retry", pk)
@@ -219,7 +220,7 @@ def test_a_full_disk_is_the_reason_and_with_room_trying_again_completes(
         pk = bench.create(source="tiny-F32.gguf", types=["Q8_0"])
         bench.wait(pk, "failed")
         assert "no room for tiny-F16.gguf" in bench.error(pk)
-        assert nothing_half_done(bench, pk)
+        wait_for_nothing_half_done(bench, pk)
         assert worker.poll() is None
         small_disk("50m")
         bench.act("retry", pk)
@@ -242,7 +243,7 @@ def test_a_disk_that_fills_up_while_measuring_is_named_too(
         os.kill(held, signal.SIGCONT)
         bench.wait(pk, "failed")
         assert re.search("no room|No space left", bench.error(pk)), bench.error(pk)
-        assert nothing_half_done(bench, pk)
+        wait_for_nothing_half_done(bench, pk)
         assert worker.poll() is None
         small_disk("50m")
         bench.act("retry", pk)
