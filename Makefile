@@ -15,7 +15,7 @@ dev:
 
 test:
 	@$(PYTHON) site/bootstrap.py test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: dev
 	$(BIN)/ruff check .

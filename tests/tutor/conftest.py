@@ -23,15 +23,25 @@ def reader(real: Callable[[str], Path]) -> Reader:
     return LocalReader(real("all-minilm-l6-v2-F32.gguf"))
 
 
+@pytest.fixture(scope="session")
+def vector_of() -> dict[str, bytes]:
+    """Vectors of texts that were embedded before: all lessons take a quarter of a minute."""
+    return {}
+
+
 @pytest.fixture(scope="module")
-def embedded_lessons(django_db_setup, django_db_blocker, reader: Reader) -> Iterator[None]:
+def embedded_lessons(
+    django_db_setup, django_db_blocker, reader: Reader, vector_of: dict[str, bytes]
+) -> Iterator[None]:
     """The site's lessons with their vectors, for all tests of a module."""
     with django_db_blocker.unblock():
         loader.load(settings.LESSONS_DIR, embed=False)
-        rows = list(Passage.objects.all())
-        vectors = reader.embed([meaning(row.kind, row.text, row.context) for row in rows])
-        for row, vector in zip(rows, vectors, strict=True):
-            row.embedding = vector.astype("<f4").tobytes()
+        rows = {row: meaning(row.kind, row.text, row.context) for row in Passage.objects.all()}
+        if new := sorted(set(rows.values()) - set(vector_of)):
+            vectors = reader.embed(new).astype("<f4")
+            vector_of |= {text: vector.tobytes() for text, vector in zip(new, vectors, strict=True)}
+        for row, text in rows.items():
+            row.embedding = vector_of[text]
         Passage.objects.bulk_update(rows, ["embedding"], batch_size=100)
         index._kept.clear()
         yield
