@@ -1,7 +1,8 @@
 """Judging answers on questions with known expectations: for calibrating and for evaluating.
 
 A line of a question file: {"id", "lesson", "question", "expect": covered | not_covered |
-small_talk | hint, "any_of": [pattern, ...], "none_of": [...], "half": tune | report (optional)}.
+small_talk | hint, "any_of": [pattern, ...], "none_of": [...], "half": tune | report (optional),
+"written_for": the lesson that the question was written for, where that is another one (optional)}.
 """
 
 import json
@@ -32,6 +33,7 @@ class Case:
     none_of: tuple[str, ...] = ()
     half: str = ""
     previous: str = ""
+    written_for: str = ""
 
 
 def read(path: Path, *, judged: bool = False) -> list[Case]:
@@ -69,6 +71,7 @@ def _case(data: object, number: int, judged: bool) -> Case:
         expect=str(data.get("expect", "")),
         half=str(data.get("half", "")),
         previous=str(data.get("previous", "")),
+        written_for=str(data.get("written_for", "")),
         **patterns,
     )
 
@@ -114,6 +117,16 @@ class Outcome:
         return len(refused) + self.inexact
 
     @property
+    def names_another(self) -> bool:
+        return self.answer.kind == "not_covered" and bool(self.answer.links)
+
+    @property
+    def names_its_own(self) -> bool:
+        """The lesson that the question was written for."""
+        wanted = f"/lessons/{self.case.written_for}/"
+        return self.names_another and wanted in [link.href for link in self.answer.links]
+
+    @property
     def right_citations(self) -> int:
         return sum(
             any(re.search(p, f"{c.quote} {c.note}", re.IGNORECASE) for p in self.case.any_of)
@@ -127,11 +140,13 @@ def figures(outcomes: Sequence[Outcome], leaks: Callable[[Outcome], bool]) -> di
     A refusal is any answer that quotes nothing. A sentence about the subject is unsupported if it
     is neither a passage word for word nor a written one that passes the checks when it is checked
     again (how good they are: evaluate_checks). A leak is an option's text in the tutor's own words.
+    Other lessons: of refused questions written for another one, whether that one is named.
     """
     covered = [o for o in outcomes if o.case.expect == "covered"]
     others = [o for o in outcomes if o.case.expect != "covered"]
     refused = [o for o in outcomes if not o.answer.covered]
     answered = [o for o in covered if o.answer.covered]
+    moved = [o for o in refused if o.case.written_for and o.case.expect == "not_covered"]
     sentences = sum(len(o.answer.citations) + len(o.answer.written) for o in outcomes)
     unsupported, leaked = sum(o.unsupported for o in outcomes), sum(map(leaks, outcomes))
     return {
@@ -140,6 +155,8 @@ def figures(outcomes: Sequence[Outcome], leaks: Callable[[Outcome], bool]) -> di
         "over_refusal": _rate(not o.answer.covered for o in covered),
         "refusal_recall": _rate(not o.answer.covered for o in others),
         "refusal_precision": _rate(o.case.expect != "covered" for o in refused),
+        "other_lesson_precision": _rate(o.names_its_own for o in moved if o.names_another),
+        "other_lesson_recall": _rate(o.names_its_own for o in moved),
         "kind_right": _rate(_kind_right(o) for o in outcomes),
         "unsupported_sentences": unsupported,
         "unsupported_sentence_rate": round(unsupported / max(sentences, 1), 4),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tutor import evaluation
-from tutor.answer import Answer, Citation
+from tutor.answer import Answer, Citation, Link
 from tutor.evaluation import Case, Outcome
 from tutor.index import LessonIndex, Quotable
 
@@ -47,6 +47,18 @@ def test_a_quote_that_is_not_the_page_s_is_counted() -> None:
     )
     assert (found["unsupported_sentences"], found["unsupported_sentence_rate"]) == (1, 0.5)
     assert found["quotes_exact"] == 0.5
+
+
+def test_another_lesson_is_right_if_the_question_was_written_for_it() -> None:
+    case = Case("1", "slug", "?", "not_covered", written_for="home")
+    named = [
+        Answer("not_covered", links=(Link(f"/lessons/{slug}/", "A title"),))
+        for slug in ("home", "away")
+    ]
+    outcomes = [Outcome(case, answer, LESSON) for answer in (*named, REFUSED, QUOTED)]
+    found = evaluation.figures(outcomes, lambda o: False)
+    assert found["other_lesson_precision"] == 0.5
+    assert found["other_lesson_recall"] == pytest.approx(1 / 3, abs=0.001)
 
 
 @pytest.mark.parametrize("line", ['{"lesson": "x"}', "[]", "not JSON"])
