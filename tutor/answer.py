@@ -37,6 +37,7 @@ NEAR_READ = 1.0  # and within this once the passages have been read
 QUOTES = 3
 ASK_WHOLE = "I need a little more than that: ask me a whole question about this lesson, please."
 MATCHES = 0.4  # another lesson is read only if it scores this: 95% of covered questions do
+NEAREST = 3  # other lessons that are read: the right one is among them for 92% of questions
 SURE = 0.7  # how likely another lesson must cover a question to be named
 SHORT = 9  # words; shorter passages rarely say enough alone
 REQUIRED = ("The premise", verdict.DOES_WELL, verdict.CANNOT, "Practice this safely")
@@ -299,13 +300,13 @@ def _not_covered(
 def _elsewhere(
     question: str, here: LessonIndex, lessons: Sequence[LessonIndex], reader: Reader | None
 ) -> LessonIndex | None:
-    """The lesson that most likely covers the question, if one of the two nearest does."""
+    """The lesson that most likely covers the question, if one of the NEAREST does."""
     others = [index for index in lessons if index.slug != here.slug]
     vectors = [index for index in others if index.vectors is not None] if reader else []
     vector = reader.embed([question])[0] if reader and vectors else None
     matched = [(rank(index, Asked.of(question, index), vector).matched, index) for index in others]
     matched.sort(key=lambda entry: -entry[0])
-    near = [index for score, index in matched[:2] if vector is None or score >= MATCHES]
+    near = [index for score, index in matched[:NEAREST] if vector is None or score >= MATCHES]
     found = [_judged(Asked.of(question, index), index, reader) for index in near]
     sure = [f for f in found if f.covered and f.chance >= SURE]
     return max(sure, key=lambda f: f.chance).ranking.index if sure else None

@@ -13,9 +13,10 @@ base model's own files are in the wheel that quant/models.toml names.
    those that follow the first four, are candidates.
 3. Each matrix's change cut to its 32 largest singular values, and an epoch more of 2 for those.
 
-The shipped file went on from there with questions that came later (`--go-on OLD.gguf`, the new
-questions' file last): two epochs and, cut again, a third, each of all new questions, 900 of the
-older ones and some hundred of SQuAD, so that nothing is forgotten.
+The shipped file went on from there twice with questions that came later (`--go-on OLD.gguf`, their
+file last): two epochs and, cut again, a third, each of all new questions, 900 of the older ones and
+some hundred of SQuAD, so that nothing is forgotten. The second time, with
+questions_elsewhere.jsonl, what came out was averaged with what it began with (`--average`).
 
 The loss of a question is a softmax over its candidates and "none of them", whose score is 0.
 Matrices alone are changed: llama.cpp's adapters know no other changes.
@@ -130,6 +131,12 @@ class CrossEncoder(nn.Module):
                     getattr(block, ours).weight += b @ a
             head = torch.tensor(read_head(adapter))
             self.head.weight[0], self.head.bias[0] = head[:-1], head[-1]
+
+    def average(self, other: "CrossEncoder") -> None:
+        """Half-way to another one; neither is cut."""
+        with torch.no_grad():
+            for mine, theirs in zip(self.parameters(), other.parameters(), strict=True):
+                mine.lerp_(theirs, 0.5)
 
     def cut(self) -> None:
         for block in self.blocks:
@@ -288,6 +295,11 @@ def save_adapter(
     writer.close()
 
 
+def save(model: CrossEncoder, path: Path) -> None:
+    head = torch.cat([model.head.weight[0], model.head.bias]).detach().tolist()
+    save_adapter(model, path, "Cross-encoder for all-minilm-l6-v2", "CC-BY-SA-4.0", head)
+
+
 def tokenizer_of(folder: Path) -> Tokenizer:
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
@@ -301,6 +313,7 @@ def main() -> None:
     parser.add_argument("squad", type=Path)
     parser.add_argument("questions", type=Path, nargs="+")
     parser.add_argument("--go-on", type=Path)
+    parser.add_argument("--average", action="store_true")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.manual_seed(0)
@@ -335,9 +348,14 @@ def main() -> None:
         fit(model, before + newest, epochs=2, rate=6e-5, most=5)
         model.cut()
         fit(model, before + newest, epochs=1, rate=2e-4, most=4)
-    head = torch.cat([model.head.weight[0], model.head.bias]).detach().tolist()
-    name = "Cross-encoder for all-minilm-l6-v2"
-    save_adapter(model, options.out, name, "CC-BY-SA-4.0", head)
+    save(model, options.out)
+    if options.go_on and options.average:
+        both = [CrossEncoder(options.model) for _ in range(2)]
+        for one, path in zip(both, (options.go_on, options.out), strict=True):
+            one.go_on_from(path)
+        both[0].average(both[1])
+        both[0].cut()
+        save(both[0], options.out)
 
 
 if __name__ == "__main__":
