@@ -92,23 +92,24 @@ def test_a_source_whose_hash_was_not_kept_is_not_called_the_same(client):
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ("a=1&b=99999", "There is no experiment 99999"),
-        ("a=1&b=x<b>", "There is no experiment x&lt;b&gt;"),
-        ("a=1&b=99999999999999999999999", "There is no experiment 9999"),
-        ("a=1&b=" + "9" * 5000, "There is no experiment 9999"),
-        ("a=1&b=²", "There is no experiment ²"),
-        ("a=1", "Choose two finished experiments"),
-        ("a=1&b=1", "two different experiments"),
-        ("a=1&b=2", "Experiment 2 is not finished (stopped)"),
-        ("a=1&b=3", "no figures in common"),
+        ("a={done}&b=99999", "There is no experiment 99999"),
+        ("a={done}&b=x<b>", "There is no experiment x&lt;b&gt;"),
+        ("a={done}&b=99999999999999999999999", "There is no experiment 9999"),
+        ("a={done}&b=" + "9" * 5000, "There is no experiment 9999"),
+        ("a={done}&b=²", "There is no experiment ²"),
+        ("a={done}", "Choose two finished experiments"),
+        ("a={done}&b={done}", "two different experiments"),
+        ("a={done}&b={stopped}", "Experiment {stopped} is not finished (stopped)"),
+        ("a={done}&b={embedder}", "no figures in common"),
     ],
 )
 def test_what_can_not_be_compared_says_why(client, query: str, message: str):
-    made = [finished(), finished(state=State.CANCELLED), finished(embedder=True)]
-    for place, experiment in enumerate(made, start=1):
-        query = query.replace(f"={place}&", f"={experiment.pk}&")
-        query = query if not query.endswith(f"={place}") else query[:-1] + str(experiment.pk)
-    message = message.replace("Experiment 2", f"Experiment {made[1].pk}")
+    made = {
+        "done": finished().pk,
+        "stopped": finished(state=State.CANCELLED).pk,
+        "embedder": finished(embedder=True).pk,
+    }
+    query, message = query.format(**made), message.format(**made)
     answer = client.get(f"/lab/compare/?{query}")
     assert answer.status_code == 400
     assert message in answer.content.decode()
