@@ -46,10 +46,10 @@ def test_mark_as_finished_finishes_and_is_shown_at_home(site, lesson, page):
     page.goto(lesson)
     button = page.get_by_role("button", name="Mark as finished")
     button.click()
-    expect(page.get_by_role("button", name="Finished")).to_be_focused()
+    expect(page.get_by_role("button", name="Finished", exact=True)).to_be_focused()
     expect(page.locator("[data-finish-line]")).to_contain_text("Finished on")
     expect(state(page, site.slugs[0])).to_have_text("Finished")
-    page.get_by_role("button", name="Finished").click(force=True)  # changes nothing
+    page.get_by_role("button", name="Finished", exact=True).click(force=True)  # changes nothing
     page.goto(f"{site.url}/")
     expect(state(page, site.slugs[0])).to_have_text("Finished")
     expect(state(page, site.slugs[1])).to_have_text("")
@@ -162,7 +162,7 @@ def test_lasting_storage_is_asked_for_with_the_first_score_and_not_before(lesson
     )
     page.goto(lesson)
     page.get_by_role("button", name="Mark as finished").click()
-    expect(page.get_by_role("button", name="Finished")).to_be_visible()
+    expect(page.get_by_role("button", name="Finished", exact=True)).to_be_visible()
     assert page.evaluate("asked") == 0
     answer(page)
     send(page)
@@ -172,7 +172,7 @@ def test_lasting_storage_is_asked_for_with_the_first_score_and_not_before(lesson
 def test_home_shows_only_lessons_of_the_chosen_state(site, lesson, page):
     page.goto(lesson)
     page.get_by_role("button", name="Mark as finished").click()
-    expect(page.get_by_role("button", name="Finished")).to_be_visible()
+    expect(page.get_by_role("button", name="Finished", exact=True)).to_be_visible()
     page.goto(f"{site.url}/")
     expect(state(page, site.slugs[0])).to_have_text("Finished")
     rows = page.locator("[data-lesson-row]:visible")
