@@ -149,7 +149,7 @@ def home(track: str = "", topic: str = "", number: str = "1") -> Home:
     counts = list(
         Lesson.objects.order_by()
         .values("track", "track_slug", "topic")
-        .annotate(lessons=Count("id"), first=Min("position"))
+        .annotate(lessons=Count("*"), first=Min("position"))
         .order_by("first")
         .values_list("track", "track_slug", "topic", "lessons")
     )

@@ -16,18 +16,22 @@ from django.db.models import Q
 from lessons.models import Lesson, SearchVariant, SearchWord
 from lessons.words import WORD, american, deletions, parts, token, tokens, words
 
-# A word in the title counts eight times, in what the lesson is about four times as much as in
-# its text. PostgreSQL's weights are for D, C, B and A.
+# Lessons with a searched word in their title, or in what they are about, come before those with
+# all words in their text alone: with many lessons few are left to be ranked, and ranking is slow.
+# Among them a word in the title counts eight times, in what the lesson is about four times as
+# much as in its text. PostgreSQL's weights are for D, C, B and A.
 _COUNT_SQLITE = "SELECT count(*) FROM lessons_search WHERE lessons_search MATCH %s"
+# Lessons of the second query, or not of it. Without the "+" each is looked for on its own.
+_AMONG_SQLITE = " AND +rowid {} (SELECT rowid FROM lessons_search WHERE lessons_search MATCH %s)"
 _BEST_SQLITE = (
-    "SELECT rowid FROM lessons_search WHERE lessons_search MATCH %s "
+    f"SELECT rowid FROM lessons_search WHERE lessons_search MATCH %s{_AMONG_SQLITE} "
     "ORDER BY bm25(lessons_search, 8.0, 4.0, 1.0), rowid LIMIT %s OFFSET %s"
 )
 _COUNT_POSTGRES = "SELECT count(*) FROM lessons_search WHERE words @@ CAST(%s AS tsquery)"
 _BEST_POSTGRES = (
     "SELECT lesson_id FROM lessons_search, CAST(%s AS tsquery) AS query WHERE words @@ query "
-    "ORDER BY ts_rank('{0.0, 0.125, 0.5, 1.0}', words, query, 1) DESC, lesson_id "
-    "LIMIT %s OFFSET %s"
+    "ORDER BY words @@ CAST(%s AS tsquery) DESC, "
+    "ts_rank('{0.0, 0.125, 0.5, 1.0}', words, query, 1) DESC, lesson_id LIMIT %s OFFSET %s"
 )
 _POSITIONS = 255  # PostgreSQL keeps no more of one word
 _BATCH = 500
@@ -50,32 +54,47 @@ def begins(letters: str) -> Q:
 
 def find(groups: Sequence[Collection[str]], *, every: bool = True) -> Matches:
     """The lessons that hold every group, or any of them; not asked for yet."""
+    tokens = sorted(set().union(*groups))
     if is_sqlite():
         joined = (" AND " if every else " OR ").join(
             "(" + " OR ".join(f'"{word}"' for word in sorted(group)) + ")" for group in groups
         )
+        about = "{title about} : (" + " OR ".join(f'"{word}"' for word in tokens) + ")"
     else:
         joined = (" & " if every else " | ").join(
             "(" + " | ".join(f"'{word}'" for word in sorted(group)) + ")" for group in groups
         )
-    return Matches(joined)
+        about = " | ".join(f"'{word}':AB" for word in tokens)
+    return Matches(joined, about)
 
 
 @dataclass(frozen=True)
 class Matches:
+    """query: what lessons must hold; about: one of its words in a title or a summary."""
+
     query: str
+    about: str
 
     def count(self) -> int:
-        return self._rows(_COUNT_SQLITE if is_sqlite() else _COUNT_POSTGRES)[0]
+        return self._rows(_COUNT_SQLITE if is_sqlite() else _COUNT_POSTGRES, self.query)[0]
 
     def best(self, start: int, stop: int) -> list[int]:
         """Ids of the lessons from place start to stop, the best first."""
-        sql = _BEST_SQLITE if is_sqlite() else _BEST_POSTGRES
-        return self._rows(sql, stop - start, start)
+        if not is_sqlite():
+            return self._rows(_BEST_POSTGRES, self.query, self.about, stop - start, start)
+        among, others = _BEST_SQLITE.format("IN"), _BEST_SQLITE.format("NOT IN")
+        found = self._rows(among, self.query, self.about, stop - start, start)
+        if missing := stop - start - len(found):
+            place = max(0, start - self._count_among()) if start else 0
+            found += self._rows(others, self.query, self.about, missing, place)
+        return found
 
-    def _rows(self, sql: str, *more: int) -> list[int]:
+    def _count_among(self) -> int:
+        return self._rows(_COUNT_SQLITE + _AMONG_SQLITE.format("IN"), self.query, self.about)[0]
+
+    def _rows(self, sql: str, *values: str | int) -> list[int]:
         with connection.cursor() as cursor:
-            cursor.execute(sql, [self.query, *more])
+            cursor.execute(sql, values)
             return [row[0] for row in cursor.fetchall()]
 
 
