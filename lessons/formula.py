@@ -7,6 +7,7 @@ from latex2mathml.converter import convert
 
 _NAMESPACE = ' xmlns="http://www.w3.org/1998/Math/MathML"'
 _COMPOUND = re.compile(r"[^\w.]")
+_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class FormulaError(ValueError):
@@ -15,6 +16,8 @@ class FormulaError(ValueError):
 
 def mathml(latex: str, *, display: bool = False) -> str:
     """`<math>…</math>` without styles or scripts. Raises FormulaError."""
+    if _NOT_XML.search(latex):
+        raise FormulaError("the formula holds a control character: type it again")
     bare = re.sub(r"\\\\.", "", latex)
     if bare.count("{") != bare.count("}"):
         raise FormulaError("the formula is not valid LaTeX (a brace is not closed)")

@@ -121,7 +121,9 @@ def test_a_displayed_formula_is_no_passage():
     assert '<math display="block">' in out.html
 
 
-@pytest.mark.parametrize("latex", [r"\frac{", r"\nosuchsign", r"\begin{matrix}1&2\end{matrix}"])
+@pytest.mark.parametrize(
+    "latex", [r"\frac{", r"\nosuchsign", r"\begin{matrix}1&2\end{matrix}", "\x1b"]
+)
 def test_a_wrong_formula_is_a_mistake(latex):
     assert len(mistakes(f"See ${latex}$.")) == 1
 
