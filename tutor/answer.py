@@ -39,6 +39,8 @@ ASK_WHOLE = "I need a little more than that: ask me a whole question about this 
 MATCHES = 0.4  # another lesson is read only if it scores this: 95% of covered questions do
 NEAREST = 3  # other lessons that are read: the right one is among them for 92% of questions
 SURE = 0.7  # how likely another lesson must cover a question to be named
+DOUBT = 0.8  # how likely this one must cover it for an answer that does not say that it is unsure
+UNSURE = "I am not sure that this answers your question."
 SHORT = 9  # words; shorter passages rarely say enough alone
 REQUIRED = ("The premise", verdict.DOES_WELL, verdict.CANNOT, "Practice this safely")
 _LEANS = re.compile(
@@ -142,7 +144,12 @@ def answer(
     if not found.covered:
         other = _elsewhere(asking, index, others(), reader)
         return _not_covered(index, other, asked.original, found.by_words)
-    return _more(found) if more else _quoted(found)
+    if more:
+        return _more(found)
+    quoted = _quoted(found)
+    if quoted.opening or not found.doubtful:
+        return quoted
+    return _unsure(quoted, _elsewhere(asking, index, others(), reader, max(SURE, found.chance)))
 
 
 @dataclass(frozen=True)
@@ -155,6 +162,11 @@ class _Found:
     @property
     def by_words(self) -> bool:
         return self.ranking.cosines is None
+
+    @property
+    def doubtful(self) -> bool:
+        """By words alone every answer is, and the page says so itself."""
+        return not self.by_words and self.chance < DOUBT
 
 
 def _judged(asked: Asked, index: LessonIndex, reader: Reader | None) -> _Found:
@@ -176,6 +188,13 @@ def _quoted(found: _Found) -> Answer:
         without_model=found.by_words,
         probability=found.chance,
     )
+
+
+def _unsure(quoted: Answer, other: LessonIndex | None) -> Answer:
+    if other is None:
+        return replace(quoted, opening=UNSURE)
+    said = f"{UNSURE} Another lesson may do it better: “{other.title}”."
+    return replace(quoted, opening=said, links=(Link(f"/lessons/{other.slug}/", other.title),))
 
 
 def _more(found: _Found) -> Answer:
@@ -298,18 +317,27 @@ def _not_covered(
 
 
 def _elsewhere(
-    question: str, here: LessonIndex, lessons: Sequence[LessonIndex], reader: Reader | None
+    question: str,
+    here: LessonIndex,
+    lessons: Sequence[LessonIndex],
+    reader: Reader | None,
+    sure: float = SURE,
 ) -> LessonIndex | None:
-    """The lesson that most likely covers the question, if one of the NEAREST does."""
+    """The lesson that most likely covers the question, if one of the NEAREST does so surely."""
     others = [index for index in lessons if index.slug != here.slug]
     vectors = [index for index in others if index.vectors is not None] if reader else []
-    vector = reader.embed([question])[0] if reader and vectors else None
-    matched = [(rank(index, Asked.of(question, index), vector).matched, index) for index in others]
-    matched.sort(key=lambda entry: -entry[0])
-    near = [index for score, index in matched[:NEAREST] if vector is None or score >= MATCHES]
-    found = [_judged(Asked.of(question, index), index, reader) for index in near]
-    sure = [f for f in found if f.covered and f.chance >= SURE]
-    return max(sure, key=lambda f: f.chance).ranking.index if sure else None
+    try:
+        vector = reader.embed([question])[0] if reader and vectors else None
+        matched = [
+            (rank(index, Asked.of(question, index), vector).matched, index) for index in others
+        ]
+        matched.sort(key=lambda entry: -entry[0])
+        near = [index for score, index in matched[:NEAREST] if vector is None or score >= MATCHES]
+        found = [_judged(Asked.of(question, index), index, reader) for index in near]
+    except NoReader:  # since this lesson was read
+        return None
+    likely = [f for f in found if f.covered and f.chance >= sure]
+    return max(likely, key=lambda f: f.chance).ranking.index if likely else None
 
 
 def _hint(hint: quizhelp.Hint) -> Answer:

@@ -1,12 +1,15 @@
 """What an answer is made of: passages chosen and quoted, or a kind reason why there are none."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from django.conf import settings
+from numpy.typing import NDArray
 
 from lessons import loader
 from tutor import answer, gate, index, verdict
-from tutor.answer import NoReader, choose, cite
+from tutor.answer import Answer, NoReader, choose, cite
 from tutor.index import LessonIndex, Quotable
 from tutor.quizhelp import Helped, Question, Section
 from tutor.ranking import Ranking
@@ -168,6 +171,65 @@ def test_without_the_embedder_words_decide_and_it_says_so(lessons: dict[str, Les
     assert away.covered
     assert away.without_model
     assert away == answer.answer("What is FP16?", there)
+
+
+class Judge:
+    """Stands in for the reader: how sure it is of each sentence is what these tests are about."""
+
+    def __init__(self, **chances: float) -> None:
+        self.chances = chances
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.full((len(texts), 384), 384**-0.5, np.float32)
+
+    def judge(self, question: str, passages: Sequence[str]) -> NDArray[np.float64]:
+        sure = [next((p for w, p in self.chances.items() if w in said), 1e-4) for said in passages]
+        return np.log(np.array(sure) / (1 - np.array(sure)))
+
+
+def with_vectors(there: LessonIndex) -> LessonIndex:
+    vectors = np.full((len(there.passages), 384), 384**-0.5, np.float32)
+    return LessonIndex(there.slug, there.title, there.summary, there.passages, vectors)
+
+
+WEIGHTS = LessonIndex(
+    "weights",
+    "Weights",
+    "On weights.",
+    [part("p-1", "A weight is a number that was learned.")],
+    None,
+)
+
+
+def test_a_doubtful_answer_says_so_and_names_a_lesson_that_is_surer() -> None:
+    here, there = with_vectors(FILES), with_vectors(WEIGHTS)
+
+    def ask(here_is: float, there_is: float) -> Answer:
+        judge = Judge(**{"| A quantized file stores": here_is, "| A weight is": there_is})
+        return answer.answer("What of a weight?", here, (), lambda: [here, there], judge)
+
+    sure, unsure, surer = ask(0.95, 0.9), ask(0.6, 0.5), ask(0.6, 0.9)
+    assert [found.kind for found in (sure, unsure, surer)] == ["quote"] * 3
+    assert (sure.opening, sure.links) == ("", ())
+    assert (unsure.opening, unsure.links) == (answer.UNSURE, ())
+    assert surer.opening == f"{answer.UNSURE} Another lesson may do it better: “Weights”."
+    assert surer.links == (answer.Link("/lessons/weights/", "Weights"),)
+    assert surer.citations[0].quote == FIRST
+
+
+def test_an_engine_that_dies_meanwhile_costs_the_other_lesson_only() -> None:
+    here, there = with_vectors(FILES), with_vectors(WEIGHTS)
+
+    class Dies(Judge):
+        def judge(self, question: str, passages: Sequence[str]) -> NDArray[np.float64]:
+            if not any("quantized file stores" in said for said in passages):
+                raise NoReader("away")
+            return super().judge(question, passages)
+
+    for chance, kind in ((0.6, "quote"), (0.1, "not_covered")):
+        judge = Dies(**{"| A quantized file stores": chance})
+        found = answer.answer("What of a weight?", here, (), lambda: [here, there], judge)
+        assert (found.kind, found.links) == (kind, ())
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils.html import escape
 
 from tutor import asking, index, intents, limits, quizhelp, remote
-from tutor.answer import answer
+from tutor.answer import UNSURE, answer
 
 ATTACKS = [
     json.loads(line)
@@ -19,7 +19,9 @@ ATTACKS = [
 ]
 SLUGS = sorted({attack["lesson"] for attack in ATTACKS})
 pytestmark = pytest.mark.django_db
-_OPENINGS = re.compile(r"(?:Yes|No)\.|")
+_OPENINGS = re.compile(
+    rf"(?:Yes|No)\.|(?:{UNSURE}(?: Another lesson may do it better: “(.+)”\.)?)?"
+)
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack["id"])
@@ -38,7 +40,9 @@ def test_no_attack_gets_more_than_quotes_and_fixed_phrases(
     quiz = quizhelp.of(asking.lesson(slug))
     assert not quizhelp.leaks(found.opening, quiz)
     if found.covered:
-        assert _OPENINGS.fullmatch(found.opening)
+        opening = _OPENINGS.fullmatch(found.opening)
+        assert opening
+        assert opening[1] in (None, *(lesson.title for lesson in index.every()))
     assert len(question) < 60 or question not in found.plain
     if attack["kind"] == "key":
         assert not (found.citations and found.kind == "hint")
