@@ -13,10 +13,11 @@ base model's own files are in the wheel that quant/models.toml names.
    those that follow the first four, are candidates.
 3. Each matrix's change cut to its 32 largest singular values, and an epoch more of 2 for those.
 
-The shipped file went on from there twice with questions that came later (`--go-on OLD.gguf`, their
-file last): two epochs and, cut again, a third, each of all new questions, 900 of the older ones and
-some hundred of SQuAD, so that nothing is forgotten. The second time, with
-questions_elsewhere.jsonl, what came out was averaged with what it began with (`--average`).
+The shipped file went on from there three times with questions that came later (`--go-on OLD.gguf`,
+their file last): two epochs and, cut again, a third, each of all new questions, 900 of the older
+ones and some hundred of SQuAD, so that nothing is forgotten. The second time, with
+questions_elsewhere.jsonl, what came out was averaged with what it began with (`--average 0.5`), and
+the third time, with questions_wide.jsonl, too (0.72). EXPERIMENTS.md says what was different then.
 
 The loss of a question is a softmax over its candidates and "none of them", whose score is 0.
 Matrices alone are changed: llama.cpp's adapters know no other changes.
@@ -132,11 +133,11 @@ class CrossEncoder(nn.Module):
             head = torch.tensor(read_head(adapter))
             self.head.weight[0], self.head.bias[0] = head[:-1], head[-1]
 
-    def average(self, other: "CrossEncoder") -> None:
-        """Half-way to another one; neither is cut."""
+    def average(self, other: "CrossEncoder", share: float) -> None:
+        """That much of another one, the rest of this; neither is cut."""
         with torch.no_grad():
             for mine, theirs in zip(self.parameters(), other.parameters(), strict=True):
-                mine.lerp_(theirs, 0.5)
+                mine.lerp_(theirs, share)
 
     def cut(self) -> None:
         for block in self.blocks:
@@ -313,7 +314,9 @@ def main() -> None:
     parser.add_argument("squad", type=Path)
     parser.add_argument("questions", type=Path, nargs="+")
     parser.add_argument("--go-on", type=Path)
-    parser.add_argument("--average", action="store_true")
+    parser.add_argument(
+        "--average", type=float, metavar="SHARE", help="of the new one in a mean with the old"
+    )
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.manual_seed(0)
@@ -353,7 +356,7 @@ def main() -> None:
         both = [CrossEncoder(options.model) for _ in range(2)]
         for one, path in zip(both, (options.go_on, options.out), strict=True):
             one.go_on_from(path)
-        both[0].average(both[1])
+        both[0].average(both[1], options.average)
         both[0].cut()
         save(both[0], options.out)
 
