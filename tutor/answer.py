@@ -242,7 +242,7 @@ def _with_support(passage: Quotable, index: LessonIndex) -> list[Quotable]:
 
 
 def _beside(passage: Quotable, index: LessonIndex) -> tuple[Quotable | None, Quotable | None]:
-    """The sentences of its section before and after it, if any; a table's row has none."""
+    """The whole sentences of its section before and after it, if any; a table's row has none."""
     place = index.passages.index(passage)
 
     def sentence(at: int) -> Quotable | None:
@@ -250,7 +250,8 @@ def _beside(passage: Quotable, index: LessonIndex) -> tuple[Quotable | None, Quo
             return None
         found = index.passages[at]
         wanted = (passage.section, "sentence")
-        return found if (found.section, found.kind) == wanted else None
+        fits = (found.section, found.kind) == wanted and not found.breaks_off
+        return found if fits else None
 
     return sentence(place - 1), sentence(place + 1)
 

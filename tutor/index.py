@@ -31,6 +31,11 @@ class Quotable:
         """Its words with those that it hangs on."""
         return f"{self.context} {self.text}".strip()
 
+    @property
+    def breaks_off(self) -> bool:
+        """Half a sentence: a formula or a list follows."""
+        return self.kind == "sentence" and self.text[-1:] not in ".!?…)”\"'"
+
 
 class BM25:
     """How well each of some texts (as stems) matches a question (as stems)."""

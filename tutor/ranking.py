@@ -148,8 +148,8 @@ def _fit(asked: Asked, passage: Quotable) -> float:
         bonus += ASIDE
     if passage.kind == "row" and not set(asked.stems) & set(text.stems(passage.text)):
         bonus += 2 * ASIDE  # only the table's head matches: no reason for this row
-    elif passage.kind == "sentence" and passage.text[-1:] not in ".!?…)”\"'":
-        bonus += 5 * ASIDE  # half a sentence: a formula follows
+    elif passage.breaks_off:
+        bonus += 5 * ASIDE
     return bonus
 
 

@@ -70,6 +70,12 @@ def test_support_never_comes_from_another_section() -> None:
     assert [p.anchor for p in choose(Ranking(there, np.array([0.1, 0.9]), None))] == ["p-2"]
 
 
+def test_half_a_sentence_before_a_formula_never_comes_along() -> None:
+    half = "One token of that model therefore takes this many bytes"
+    there = LessonIndex("s", "S", "", [part("p-1", FIRST), part("p-2", half)], None)
+    assert [p.anchor for p in choose(Ranking(there, np.array([0.9, 0.1]), None))] == ["p-1"]
+
+
 def test_three_quotes_at_most_and_none_twice() -> None:
     assert chosen(0.9, 0.9, 0.9, 0.9, 0.9) == ["p-1", "p-2", "p-3"]
 
